@@ -1,0 +1,178 @@
+//! What a leaf knows of one feature: a Gaussian and the extremes for each class, and the splits they suggest.
+//!
+//! Welford's weighted update; Pfahringer, Holmes, Kirkby: Handling Numeric Attributes in Hoeffding Trees, 2008.
+
+use super::criterion::{Branch, SplitCriterion};
+use super::stats::ClassStats;
+use crate::numeric::{HALF_LN_TWO_PI, ln, normal_cdf};
+use serde::{Deserialize, Serialize};
+
+/// Mean, variance and extremes of one feature in one class.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gaussian {
+    /// Weight seen.
+    pub n: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Sum of squared deviations.
+    pub s: f64,
+    /// Least value seen.
+    pub min: f64,
+    /// Greatest value seen.
+    pub max: f64,
+}
+
+impl Default for Gaussian {
+    fn default() -> Self {
+        Gaussian { n: 0.0, mean: 0.0, s: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
+    }
+}
+
+impl Gaussian {
+    /// Counts `x` with weight `w` > 0.
+    #[inline]
+    pub fn update(&mut self, x: f64, w: f64) {
+        self.n += w;
+        let before = x - self.mean;
+        self.mean += w / self.n * before;
+        self.s += w * before * (x - self.mean);
+        self.min = self.min.min(x);
+        self.max = self.max.max(x);
+    }
+
+    /// Sample variance (n - 1), 0 while the weight is 1 or less.
+    #[inline]
+    pub fn variance(&self) -> f64 {
+        if self.n > 1.0 { self.s / (self.n - 1.0) } else { 0.0 }
+    }
+
+    /// Logarithm of the density; minus infinity while the variance is not positive.
+    pub fn log_density(&self, x: f64) -> f64 {
+        let variance = self.variance();
+        if variance > 0.0 {
+            let d = x - self.mean;
+            d * d / (-2.0 * variance) - HALF_LN_TWO_PI - 0.5 * ln(variance)
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+
+    /// Distribution function; 0 while the variance is not positive.
+    pub fn cdf(&self, x: f64) -> f64 {
+        let sigma = self.variance().sqrt();
+        if sigma > 0.0 { normal_cdf((x - self.mean) / sigma) } else { 0.0 }
+    }
+}
+
+/// The best split a leaf has found on one feature, or none.
+#[derive(Clone, Debug)]
+pub struct SplitSuggestion {
+    /// Merit; minus infinity for "do not split".
+    pub merit: f64,
+    /// Feature and threshold (`x <= threshold` goes left), and the children's first statistics.
+    pub split: Option<Split>,
+}
+
+/// A binary test on a feature.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// The feature's number.
+    pub feature: u16,
+    /// `x <= threshold` goes left.
+    pub threshold: f64,
+    /// Estimated class weights left and right.
+    pub children: [ClassStats; 2],
+}
+
+impl SplitSuggestion {
+    /// The suggestion not to split.
+    pub const NONE: SplitSuggestion = SplitSuggestion { merit: f64::NEG_INFINITY, split: None };
+}
+
+/// Gaussians of one feature, one a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GaussianObserver {
+    classes: Vec<Gaussian>,
+}
+
+impl GaussianObserver {
+    /// An observer that has seen nothing of `n_classes` classes.
+    pub fn new(n_classes: usize) -> Self {
+        GaussianObserver { classes: vec![Gaussian::default(); n_classes] }
+    }
+
+    /// Counts a value of a class with weight `w` > 0.
+    #[inline]
+    pub fn update(&mut self, x: f64, class: usize, w: f64) {
+        self.classes[class].update(x, w);
+    }
+
+    /// The Gaussian of a class.
+    #[inline]
+    pub fn class(&self, class: usize) -> &Gaussian {
+        &self.classes[class]
+    }
+
+    /// Number of classes.
+    pub fn n_classes(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Estimated class weights on both sides of `threshold`; `seen` lists the classes observed, in the order of
+    /// their arrival.
+    pub fn branches(&self, threshold: f64, seen: &[u8]) -> [Branch; 2] {
+        let (mut left, mut right) = (Branch::EMPTY, Branch::EMPTY);
+        for &class in seen {
+            let gaussian = &self.classes[usize::from(class)];
+            if threshold < gaussian.min {
+                right.push(class, gaussian.n);
+            } else if threshold >= gaussian.max {
+                left.push(class, gaussian.n);
+            } else {
+                let below = gaussian.cdf(threshold) * gaussian.n;
+                left.push(class, below);
+                right.push(class, gaussian.n - below);
+            }
+        }
+        [left, right]
+    }
+
+    /// `n_splits` thresholds at equal distances strictly between the least and the greatest value.
+    pub fn thresholds(&self, n_splits: u32, seen: &[u8]) -> impl Iterator<Item = f64> + use<> {
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        for &class in seen {
+            min = min.min(self.classes[usize::from(class)].min);
+            max = max.max(self.classes[usize::from(class)].max);
+        }
+        let step = (max - min) / (f64::from(n_splits) + 1.0);
+        (1..=n_splits).map(move |i| min + step * f64::from(i)).filter(move |t| min < *t && *t < max)
+    }
+
+    /// The best of the candidate thresholds, the first of equals.
+    pub fn best_split(
+        &self,
+        feature: u16,
+        before: &ClassStats,
+        seen: &[u8],
+        criterion: SplitCriterion,
+        n_splits: u32,
+        min_branch_fraction: f64,
+    ) -> SplitSuggestion {
+        let mut best_merit = f64::NEG_INFINITY;
+        let mut best: Option<(f64, [Branch; 2])> = None;
+        for threshold in self.thresholds(n_splits, seen) {
+            let branches = self.branches(threshold, seen);
+            let merit = criterion.merit(before, &branches[0], &branches[1], min_branch_fraction);
+            if merit > best_merit {
+                best_merit = merit;
+                best = Some((threshold, branches));
+            }
+        }
+        let split = best.map(|(threshold, [left, right])| Split {
+            feature,
+            threshold,
+            children: [left.to_stats(), right.to_stats()],
+        });
+        SplitSuggestion { merit: best_merit, split }
+    }
+}
