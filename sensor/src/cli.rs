@@ -1,0 +1,108 @@
+//! The command line as typed; everything behind it gets checked values.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::export::Format;
+
+/// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
+#[derive(Debug, Parser)]
+#[command(name = "taphound", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run capture files through meter, forest and behaviour counters, and show what was found
+    Replay(ReplayArgs),
+    /// Look at model files
+    Model {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+}
+
+/// Subcommands of `model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Print what a model file says of itself
+    Show(ModelArgs),
+    /// Check a model file: format, schema, signature or digest, expiry, self-test
+    Verify(ModelArgs),
+}
+
+/// Arguments of `model show` and `model verify`.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// The model file; without one, the model inside this program
+    pub file: Option<PathBuf>,
+    /// Public key file to trust (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub trust: Vec<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Capture files: pcap or pcapng, plain, gzip or zstd; `-` is standard input; several are merged by time
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Score with this model instead of the one inside this program
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Write every flow to this file
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to write it
+    #[arg(long, value_enum, default_value = "csv", requires = "out")]
+    pub format: Format,
+    /// Write provisional records (packets 8 and 32, close) too, with a column that says so
+    #[arg(long, requires = "out")]
+    pub provisional: bool,
+    /// Ground truth (CSV): print a confusion matrix
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// `max`, or a multiple of real time, for example 1 or 0.5 or 20
+    #[arg(long, value_name = "max|N", default_value = "max")]
+    pub speed: String,
+    /// Keep only packets that match this filter (the language of tcpdump)
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
+    /// Threads that meter and score; the results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub workers: Option<u8>,
+    /// Goes into the uid of every flow
+    #[arg(long, value_name = "ID", default_value = "replay")]
+    pub sensor_id: String,
+    /// Keep detections and incidents in this SQLite file instead of memory
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// Remove exact repeats of packets, as span ports make them
+    #[arg(long)]
+    pub dedupe: bool,
+    /// `json`: print one JSON object with all counts as the last line
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub summary: Option<SummaryFormat>,
+    /// Print alerts and incidents as JSON lines instead of tables
+    #[arg(long)]
+    pub json: bool,
+    /// Alerts to print
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub alerts: usize,
+}
+
+/// How the summary is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// One JSON object.
+    Json,
+}

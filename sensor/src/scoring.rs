@@ -1,0 +1,108 @@
+//! The model at work in the sensor: loading it, scoring records, and saying why.
+
+use std::path::Path;
+
+use flowmeter::FlowRecord;
+use model::artifact::{Digest, Trust};
+use model::{Artifact, FEATURES, Prediction};
+
+use crate::embedded;
+use crate::fault::Fault;
+
+/// What the model says of one record.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored {
+    /// The forest's prediction.
+    pub prediction: Prediction,
+    /// How unlike benign traffic the record is; none for a model without a novelty forest.
+    pub novelty: Option<f64>,
+}
+
+/// One feature moved the score away from the base.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contribution {
+    /// Index of the feature in the schema.
+    pub feature: usize,
+    /// Its value in this record.
+    pub value: f64,
+    /// Signed share of score minus base.
+    pub weight: f64,
+}
+
+/// A verified model.
+pub struct Model {
+    artifact: Artifact,
+}
+
+impl Model {
+    /// Reasons given for one detection.
+    const REASONS: usize = 3;
+
+    /// The model inside this program, or the one in `file`. Naming a file on the command line is trusting it: its format,
+    /// schema and self-test are checked, its signature is not (`taphound model verify` does that).
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no sound model for this program.
+    pub fn load(file: Option<&Path>) -> Result<Self, Fault> {
+        let Some(file) = file else {
+            let trust = Trust::none().with_digest(embedded::digest());
+            return Artifact::read(embedded::BYTES, &trust).map(|artifact| Self { artifact }).map_err(|e| {
+                Fault::Software(format!("the model inside this program is unusable: {e}; build it again"))
+            });
+        };
+        let bytes = read(file)?;
+        let trust = Trust::none().with_digest(Digest::of(&bytes));
+        let artifact =
+            Artifact::read(&bytes, &trust).map_err(|e| Fault::BadData(format!("{}: {e}", file.display())))?;
+        Ok(Self { artifact })
+    }
+
+    /// Its serial.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.artifact.manifest().serial
+    }
+
+    /// Scores a record; one that has not ended is judged by the provisional threshold.
+    #[must_use]
+    pub fn score(&self, record: &FlowRecord) -> Scored {
+        let features = record.features();
+        let prediction = match record.end_reason {
+            Some(_) => self.artifact.predict(&features),
+            None => self.artifact.predict_provisional(&features),
+        };
+        let novelty = self.artifact.scorer().novelty_forest().map(|_| self.artifact.novelty(&features));
+        Scored { prediction, novelty }
+    }
+
+    /// The features that moved the score up most, strongest first.
+    #[must_use]
+    pub fn reasons(&self, record: &FlowRecord) -> Vec<Contribution> {
+        let features = record.features();
+        let weights = self.artifact.explain(&features).contributions;
+        let mut order: Vec<usize> = (0..FEATURES.len()).filter(|&f| weights[f] > 0.0).collect();
+        order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
+        order
+            .into_iter()
+            .take(Self::REASONS)
+            .map(|feature| Contribution { feature, value: features[feature], weight: weights[feature] })
+            .collect()
+    }
+
+    /// What the model says of itself.
+    #[must_use]
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
+    }
+}
+
+/// The bytes of a model or key file.
+///
+/// # Errors
+/// It is missing, a directory, or may not be read.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    if path.is_dir() {
+        return Err(Fault::is_directory(path));
+    }
+    std::fs::read(path).map_err(|e| Fault::opening(path, &e))
+}
