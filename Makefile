@@ -1,0 +1,50 @@
+# Every task of this repository. `make` lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TAPHOUND := target/release/taphound
+RETRAIN := target/release/taphound-retrain
+
+.PHONY: help demo test lint unit oracles bench model lab dataset clean build setup
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup:
+	@scripts/setup build
+
+build: setup ## build the programs into target/release
+	cargo build --release --locked --workspace --bins
+
+demo: setup ## build, replay an attack capture and a benign one, show what was found
+	@scripts/demo
+
+test: setup lint unit ## format, lints, every test, and a summary line a suite
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@echo "lint: fmt and clippy clean"
+
+unit:
+	@scripts/test
+
+bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
+	cargo build --release --locked --workspace --bins
+	target/release/bench
+
+oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
+	@scripts/oracles
+
+model: setup ## train the default model from data/ and compare it with the embedded one
+	@scripts/model
+
+lab: ## make labelled traffic in network namespaces (needs root)
+	lab/lab setup
+	lab/lab run train --seed $${SEED:-1} --out lab/runs/train-$${SEED:-1}
+
+dataset: build ## turn the runs in lab/runs into a data set (target/base.csv.zst)
+	scripts/dataset target/base.csv.zst lab/runs/*
+
+clean: ## remove everything built
+	cargo clean
