@@ -36,6 +36,15 @@ bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpc
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles
 
+parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
+	bench/parity/run
+
+FUZZ_SECONDS ?= 60
+fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	for target in packet table artifact artifact_body pointer; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
+
 model: setup ## train the default model from data/ and compare it with the embedded one
 	@scripts/model
 
