@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit oracles bench model lab dataset clean build setup
+.PHONY: help demo test lint unit bench oracles parity fuzz model lab dataset clean build setup
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
