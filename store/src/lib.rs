@@ -7,7 +7,7 @@ mod schema;
 
 use std::path::Path;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
 use record::{DetectionRow, IncidentRow, Settled};
 
@@ -85,58 +85,51 @@ impl Store {
         detections: &[DetectionRow],
         incidents: &[IncidentRow],
     ) -> Result<(), StoreError> {
-        let name = self.name.clone();
-        let failed = |source| sqlite(&name, source);
-        let transaction = self.connection.transaction().map_err(failed)?;
-        {
-            let mut insert = transaction.prepare_cached(schema::UPSERT_DETECTION).map_err(failed)?;
+        self.transact(|transaction| {
+            let mut insert = transaction.prepare_cached(schema::UPSERT_DETECTION)?;
             for d in detections {
-                insert
-                    .execute(params![
-                        d.id,
-                        d.opinion,
-                        d.category,
-                        d.score,
-                        d.confidence,
-                        d.novelty,
-                        d.src_ip,
-                        d.src_port,
-                        d.dst_ip,
-                        d.dst_port,
-                        d.protocol,
-                        d.first_us.cast_signed(),
-                        d.last_us.cast_signed(),
-                        d.provisional,
-                        d.revised,
-                        d.folded,
-                        d.incident,
-                        json(&d.reasons),
-                        d.model_version.cast_signed(),
-                    ])
-                    .map_err(failed)?;
+                insert.execute(params![
+                    d.id,
+                    d.opinion,
+                    d.category,
+                    d.score,
+                    d.confidence,
+                    d.novelty,
+                    d.src_ip,
+                    d.src_port,
+                    d.dst_ip,
+                    d.dst_port,
+                    d.protocol,
+                    d.first_us.cast_signed(),
+                    d.last_us.cast_signed(),
+                    d.provisional,
+                    d.revised,
+                    d.folded,
+                    d.incident,
+                    json(&d.reasons),
+                    d.model_version.cast_signed(),
+                ])?;
             }
-            let mut insert = transaction.prepare_cached(schema::UPSERT_INCIDENT).map_err(failed)?;
+            let mut insert = transaction.prepare_cached(schema::UPSERT_INCIDENT)?;
             for i in incidents {
-                insert
-                    .execute(params![
-                        i.id,
-                        i.category,
-                        i.severity,
-                        i.source,
-                        i.target,
-                        i.port,
-                        i.first_us.cast_signed(),
-                        i.last_us.cast_signed(),
-                        i.detections.cast_signed(),
-                        i.alerts.cast_signed(),
-                        i.score,
-                        i.revised,
-                        json(&i.reasons),
-                    ])
-                    .map_err(failed)?;
+                insert.execute(params![
+                    i.id,
+                    i.category,
+                    i.severity,
+                    i.source,
+                    i.target,
+                    i.port,
+                    i.first_us.cast_signed(),
+                    i.last_us.cast_signed(),
+                    i.detections.cast_signed(),
+                    i.alerts.cast_signed(),
+                    i.score,
+                    i.revised,
+                    json(&i.reasons),
+                ])?;
             }
-        }
-        transaction.commit().map_err(failed)
+            Ok(())
+        })
     }
 
     /// Notes how provisional detections ended: a final score, or none when they are taken back.
@@ -144,16 +137,13 @@ impl Store {
     /// # Errors
     /// SQLite fails; then none is noted.
     pub fn settle(&mut self, settled: &[Settled]) -> Result<(), StoreError> {
-        let name = self.name.clone();
-        let failed = |source| sqlite(&name, source);
-        let transaction = self.connection.transaction().map_err(failed)?;
-        {
-            let mut update = transaction.prepare_cached(schema::SETTLE).map_err(failed)?;
+        self.transact(|transaction| {
+            let mut update = transaction.prepare_cached(schema::SETTLE)?;
             for s in settled {
-                update.execute(params![s.id, s.last_us.cast_signed(), s.score]).map_err(failed)?;
+                update.execute(params![s.id, s.last_us.cast_signed(), s.score])?;
             }
-        }
-        transaction.commit().map_err(failed)
+            Ok(())
+        })
     }
 
     /// Moves the detections of incidents that were merged into others, and takes those incidents out.
@@ -161,16 +151,22 @@ impl Store {
     /// # Errors
     /// SQLite fails; then nothing is moved.
     pub fn merge_incidents(&mut self, moved: &[(String, String)]) -> Result<(), StoreError> {
-        let name = self.name.clone();
-        let failed = |source| sqlite(&name, source);
-        let transaction = self.connection.transaction().map_err(failed)?;
-        for (from, into) in moved {
-            transaction
-                .execute("UPDATE detections SET incident = ?2 WHERE incident = ?1", [from, into])
-                .map_err(failed)?;
-            transaction.execute("DELETE FROM incidents WHERE id = ?1", [from]).map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)
+        self.transact(|transaction| {
+            for (from, into) in moved {
+                transaction.execute(schema::MOVE_DETECTIONS, [from, into])?;
+                transaction.execute(schema::REMOVE_INCIDENT, [from])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// All of `work`, or none of it.
+    fn transact(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let transaction = self.connection.transaction().map_err(|source| sqlite(&self.name, source))?;
+        work(&transaction).and_then(|()| transaction.commit()).map_err(|source| sqlite(&self.name, source))
     }
 
     /// How many detections and incidents the store holds.

@@ -31,6 +31,8 @@ pub(crate) const UPSERT_DETECTION: &str = "INSERT OR REPLACE INTO detections VAL
 pub(crate) const UPSERT_INCIDENT: &str =
     "INSERT OR REPLACE INTO incidents VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)";
 
+pub(crate) const MOVE_DETECTIONS: &str = "UPDATE detections SET incident = ?2 WHERE incident = ?1";
+pub(crate) const REMOVE_INCIDENT: &str = "DELETE FROM incidents WHERE id = ?1";
 pub(crate) const SETTLE: &str = "UPDATE detections SET provisional = 0, last_us = max(last_us, ?2), \
      revised = ?3 IS NULL, score = coalesce(?3, score) WHERE id = ?1";
 
