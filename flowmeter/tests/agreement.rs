@@ -32,6 +32,19 @@ fn the_naive_meter_agrees() {
     assert_eq!(tally.keys().filter(|it| it.starts_with("Ended")).count(), 7, "{tally:?}");
 }
 
+/// What the fuzzer found worth keeping.
+#[test]
+fn the_naive_meter_agrees_on_the_fuzzers_corpus() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/table");
+    let mut cases = 0;
+    for file in std::fs::read_dir(corpus).unwrap() {
+        let Some(case) = from_bytes(&std::fs::read(file.unwrap().path()).unwrap()) else { continue };
+        agree(&case.config, &case.steps, &case.cuts, &mut Tally::new());
+        cases += 1;
+    }
+    assert!(cases > 100, "{cases}");
+}
+
 /// Gaps of a second, give or take a microsecond: where a careless variance loses all its digits.
 #[test]
 fn near_constant_gaps_keep_their_deviation() {
