@@ -93,7 +93,7 @@ pub struct ForestParams {
 
 impl ForestParams {
     /// river's `ARFClassifier` defaults, but with MOA's leaf rule and one-sided detectors and with no leaf kept from
-    /// splitting: each of the three is better or as good on every stream of `docs/parity.md`.
+    /// splitting: `docs/parity.md` shows what each of the three is worth.
     pub fn new(n_features: usize, n_classes: usize) -> Self {
         ForestParams {
             n_models: 10,
