@@ -1,6 +1,6 @@
 """The streams of the comparison, as CSV files: numeric columns, class number last.
 
-Columns are shuffled by the seed: all trees of MOA's forest draw the same feature subsets, whatever its seed, so that with
+Columns are shuffled by the seed: MOA's forest seems to draw the same feature subsets whatever its seed (inferred from its scores, not from its source), so that with
 columns in a fixed order a stream would measure its luck with them (seen: 90 % instead of 86 % on Agrawal, 67 % instead of
 80 % on ImageSegments).
 """
