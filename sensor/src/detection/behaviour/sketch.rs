@@ -53,3 +53,8 @@ pub(super) fn hash_of(endpoint: flowmeter::Endpoint) -> u64 {
     hasher.write_u16(endpoint.port);
     hasher.finish()
 }
+
+/// A stable hash of a port alone.
+pub(super) fn hash_of_port(port: u16) -> u64 {
+    u64::from(port).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use flowmeter::{Endpoint, EventKind, FlowEvent};
 use model::Category;
 
-use super::sketch::{Distinct, hash_of};
+use super::sketch::{Distinct, hash_of, hash_of_port};
 use super::window::Window;
 use super::{BehaviourKind, Episode, Finding, Scope, Thresholds};
 
@@ -47,9 +47,7 @@ impl SourceState {
                 minute.started += 1;
                 minute.endpoints.insert(hash_of(event.responder()));
                 minute.hosts.insert(hash_of(Endpoint { port: 0, ..event.responder() }));
-                minute
-                    .ports
-                    .insert(u64::from(event.responder().port).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
+                minute.ports.insert(hash_of_port(event.responder().port));
                 *self.young.at(now) += 1;
             }
             EventKind::Refused => minute.refused += 1,
