@@ -3,6 +3,8 @@
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
 pub mod cli;
+pub mod config;
+pub mod control;
 pub mod detection;
 pub mod embedded;
 pub mod export;
