@@ -1,6 +1,7 @@
 //! The sensor's end of the control socket: takes connections, checks versions, hands requests to a [`Handler`].
 
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixListener as Listener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const IDLE: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// Another sensor answers on it, or the folder does not allow it.
-pub fn bind(path: &Path, group: &str) -> Result<UnixListener, Fault> {
+pub fn bind(path: &Path, group: &str) -> Result<Listener, Fault> {
     let name = path.display();
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(Fault::CannotCreate(format!(
@@ -46,7 +47,8 @@ pub fn bind(path: &Path, group: &str) -> Result<UnixListener, Fault> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Fault::creating(path, &e)),
         _ => {}
     }
-    let listener = UnixListener::bind(path).map_err(|e| Fault::creating(path, &e))?;
+    let listener = Listener::bind(path).map_err(|e| Fault::creating(path, &e))?;
+    listener.set_nonblocking(true).map_err(|e| Fault::creating(path, &e))?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))
         .map_err(|e| Fault::creating(path, &e))?;
     if !group.is_empty() {
@@ -66,7 +68,14 @@ pub fn bind(path: &Path, group: &str) -> Result<UnixListener, Fault> {
 }
 
 /// Serves until the runtime ends.
-pub async fn serve(listener: UnixListener, handler: Arc<dyn Handler>) {
+pub async fn serve(listener: Listener, handler: Arc<dyn Handler>) {
+    let listener = match UnixListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(e) => {
+            tracing::error!(error = %e, "the control socket cannot be served");
+            return;
+        }
+    };
     let room = Arc::new(Semaphore::new(CLIENTS_MAX));
     loop {
         let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };

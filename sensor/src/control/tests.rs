@@ -26,7 +26,7 @@ fn with_server(test: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let listener = runtime.block_on(async { bind(&path, "").unwrap() });
+    let listener = bind(&path, "").unwrap();
     runtime.spawn(serve(listener, Arc::new(Echo)));
     test(&path);
     runtime.shutdown_background();
@@ -72,15 +72,13 @@ fn a_frame_that_promises_too_much_or_says_nonsense_ends_the_connection_alone() {
 #[test]
 fn a_second_sensor_does_not_take_the_socket_and_a_left_over_is_replaced() {
     with_server(|path| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let fault = runtime.block_on(async { bind(path, "").unwrap_err() });
+        let fault = bind(path, "").unwrap_err();
         assert!(fault.to_string().contains("another sensor"), "{fault}");
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("left.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { bind(&path, "").unwrap() });
+    bind(&path, "").unwrap();
 }
 
 #[test]
