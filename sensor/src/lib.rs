@@ -2,17 +2,20 @@
 //!
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
+pub mod capture;
 pub mod cli;
 pub mod detection;
 pub mod embedded;
 pub mod export;
 pub mod fault;
+pub mod live;
 pub mod model_file;
 pub mod pipeline;
 pub mod recorder;
 pub mod replay;
 pub mod report;
 pub mod scoring;
+pub mod slot;
 pub mod source;
 pub mod summary;
 pub mod truth;
