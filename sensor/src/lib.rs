@@ -2,6 +2,7 @@
 //!
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -11,6 +12,7 @@ pub mod eve_file;
 pub mod export;
 pub mod fault;
 pub mod feed;
+pub mod live;
 pub mod logging;
 pub mod model_file;
 pub mod pipeline;
@@ -19,6 +21,7 @@ pub mod replay;
 pub mod report;
 pub mod sandbox;
 pub mod scoring;
+pub mod slot;
 pub mod source;
 pub mod status;
 pub mod summary;

@@ -1,0 +1,1 @@
+//! Clocks of several rings in one: skews, steps and stragglers.

@@ -1,0 +1,1 @@
+//! The slot: what is loaded, what is kept, what is freed where.
