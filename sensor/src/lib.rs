@@ -16,3 +16,4 @@ pub mod scoring;
 pub mod source;
 pub mod summary;
 pub mod truth;
+pub mod writer;
