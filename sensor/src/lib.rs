@@ -26,3 +26,4 @@ pub mod source;
 pub mod status;
 pub mod summary;
 pub mod truth;
+pub mod writer;
