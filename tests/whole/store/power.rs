@@ -1,7 +1,7 @@
 //! Power failures: of one run every write was recorded; at random moments the files are rebuilt as a disk might have kept them.
 //!
 //! What a file was synced with is there; of what was written to it since, any part may be missing, to the sector. Names of
-//! files are taken to be kept.
+//! files are taken to be kept. The making of the store, which is done with a rollback journal, is not looked at.
 
 use std::path::Path;
 use std::time::Duration;
@@ -118,8 +118,10 @@ fn a_power_failure_loses_no_acknowledged_label_and_at_most_a_second() {
     let entries = entries(&recording);
     let failures = rounds(30, 1_000);
     let mut state = u64::from(std::process::id()) << 20 | 1;
+    // Until the store is made it has no log; what is looked at begins there.
+    let made = entries.iter().position(|entry| matches!(entry, Entry::Write { file: 1, .. })).unwrap();
     let mut moments: Vec<usize> =
-        (0..failures).map(|_| random(&mut state) as usize % entries.len()).collect();
+        (0..failures).map(|_| made + random(&mut state) as usize % (entries.len() - made)).collect();
     moments.sort_unstable();
     let after = tempfile::tempdir().unwrap();
     let path = after.path().join("t.db");

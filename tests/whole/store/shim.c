@@ -32,7 +32,8 @@ static int which(int fd) {
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length <= 0) return -1;
     path[length] = 0;
-    if (strstr(path, "-shm")) return -1;
+    /* Shared memory is no file to keep; a rollback journal is used only while a store is made, before the recording counts. */
+    if (strstr(path, "-shm") || strstr(path, "-journal")) return -1;
     if (strstr(path, ".db-wal")) return 1;
     if (strstr(path, ".db")) return 0;
     return length > 5 && !strcmp(path + length - 5, "/says") ? 2 : -1;
