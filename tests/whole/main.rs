@@ -8,6 +8,7 @@ mod formats;
 mod oracles;
 mod outside;
 mod replay;
+mod store;
 mod tidy;
 
 use std::path::PathBuf;
