@@ -137,7 +137,7 @@ pub(crate) fn ran_in_namespace(name: &str) -> bool {
 }
 
 /// Removed when it goes.
-struct Namespace(String);
+pub(crate) struct Namespace(pub(crate) String);
 
 impl Drop for Namespace {
     fn drop(&mut self) {

@@ -1,6 +1,10 @@
-//! Makes frames and sends them on an interface: TCP conversations of ten frames, 407 bytes on average, that end.
+//! Makes frames and sends them on an interface: TCP conversations of ten frames, 406 bytes on average.
+
+use std::time::Duration;
 
 use pcap::{Active, Capture};
+
+use crate::live::now;
 
 /// An interface to send on.
 pub(crate) struct Sender(Capture<Active>);
@@ -26,8 +30,36 @@ impl Sender {
     }
 }
 
-/// TCP conversations, one after the other: SYN, SYN+ACK, ACK, five times data, two FINs. The last of them is acknowledged by
-/// the next conversation's beginning never coming, so a linger ends it.
+impl Sender {
+    /// Lets `frame` send at `per_second` for `seconds`, in small bursts; says how many it sent and in how many seconds. A rate
+    /// that it cannot reach, it approaches.
+    pub(crate) fn send_at(
+        &mut self,
+        per_second: u64,
+        seconds: f64,
+        mut frame: impl FnMut(&mut Self) -> bool,
+    ) -> (u64, f64) {
+        const BURST: u64 = 32;
+        let started = now();
+        let mut sent = 0;
+        loop {
+            let elapsed = started.elapsed().as_secs_f64();
+            if elapsed >= seconds {
+                return (sent, elapsed);
+            }
+            let due = (elapsed * per_second as f64) as u64;
+            if sent >= due {
+                std::thread::sleep(Duration::from_micros(200));
+                continue;
+            }
+            for _ in 0..BURST.min(due - sent) {
+                sent += u64::from(frame(self));
+            }
+        }
+    }
+}
+
+/// TCP conversations, one after the other: SYN, SYN+ACK, ACK, four times data, two FINs and the last ACK.
 pub(crate) struct Conversations {
     frames: Vec<Vec<u8>>,
     at: usize,
@@ -40,19 +72,22 @@ const SCRIPT: [(bool, u8, usize); 10] = [
     (true, 0x02, 0),
     (false, 0x12, 0),
     (true, 0x10, 0),
-    (true, 0x18, 700),
-    (false, 0x18, 700),
-    (false, 0x18, 700),
-    (false, 0x18, 700),
-    (true, 0x18, 700),
+    (true, 0x18, 880),
+    (false, 0x18, 880),
+    (false, 0x18, 880),
+    (false, 0x18, 880),
     (true, 0x11, 0),
     (false, 0x11, 0),
+    (true, 0x10, 0),
 ];
 
 impl Conversations {
-    pub(crate) const FRAMES_EACH: u64 = SCRIPT.len() as u64;
-
     pub(crate) fn new(conversations: u32) -> Self {
+        Self::range(0..conversations)
+    }
+
+    /// Those with these numbers: each number has an address and a port of its own.
+    pub(crate) fn range(numbers: std::ops::Range<u32>) -> Self {
         let mut sequence = [1000u32, 2000];
         let frames = SCRIPT
             .iter()
@@ -63,7 +98,7 @@ impl Conversations {
                 frame
             })
             .collect();
-        Self { frames, at: 0, number: 0, conversations }
+        Self { frames, at: 0, number: numbers.start, conversations: numbers.end }
     }
 
     /// The next frame, with this conversation's address and port in it.
