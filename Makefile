@@ -37,7 +37,8 @@ oracles: build ## flows held against tshark and nfstream, packets and bytes by C
 	@scripts/oracles
 
 proof-capture: setup ## rate without loss and ten minutes of flood on a wire (needs root; 12 minutes)
-	cargo test --release --locked -p tests --test whole -- --ignored --nocapture --test-threads=1 live_wire
+	cargo build --release --locked -p sensor --bins
+	cargo test --release --locked -p tests --test whole -- --ignored --nocapture --test-threads=1 live_
 
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run

@@ -59,11 +59,11 @@ fn climb(rates: &[u64], seconds: f64, ring_bytes: Option<u64>) -> f64 {
         }
         let spent = |name: &str| {
             let since = work.get(name).unwrap_or(&0.0) - before.get(name).unwrap_or(&0.0);
-            100.0 * since / took
+            since * 1e6 / sent as f64
         };
         println!(
             "measured {rate}/s asked: {reached:.0}/s sent, {dropped} dropped by the kernel, {} packets and {} flows shed, \
-             {} flows scored; processor %: sender {:.0}, capture {:.0}, scorer {:.0}, recorder {:.0}; \
+             {} flows scored; processor time in us a frame: sender {:.2}, capture {:.2}, scorer {:.2}, recorder {:.2}; \
              us from wire to metered p50 {} p99 {}, to scored p99 {}",
             sums.packets.shed,
             sums.scores.shed_unscored,
