@@ -5,6 +5,9 @@
 mod bad_input;
 mod exports;
 mod formats;
+mod live;
+mod live_replay;
+mod live_wire;
 mod oracles;
 mod outside;
 mod replay;
