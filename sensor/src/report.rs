@@ -35,7 +35,10 @@ pub fn incident_table<'a>(incidents: impl Iterator<Item = &'a Incident>, ink: In
         let sure = if incident.is_revised() { "revised".to_owned() } else { percent(incident.score) };
         table.add_row(vec![
             severity_cell(incident.severity(), ink),
-            Cell::new(incident.scope.category.as_str()),
+            Cell::new(match incident.technique() {
+                Some(technique) => format!("{}\n{}", incident.scope.category.as_str(), technique.id),
+                None => incident.scope.category.as_str().to_owned(),
+            }),
             Cell::new(side(incident.source(), incident.sources.count(), "source")),
             Cell::new(format!("{whom}{ports}")),
             Cell::new(format!(

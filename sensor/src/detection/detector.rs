@@ -1,8 +1,9 @@
 //! One place where opinions meet: forest and behaviour in, detections and incidents out, in canonical order.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use flowmeter::{EventKind, FlowEvent, FlowRecord};
+use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use model::Category;
 use sha2::{Digest, Sha256};
 
@@ -19,6 +20,8 @@ pub struct Opinionated<'a> {
     pub record: &'a FlowRecord,
     /// What the model says of it.
     pub scored: &'a Scored,
+    /// The name in the flow's first payload.
+    pub name: Option<&'a Context>,
 }
 
 /// What the store has to be told.
@@ -91,7 +94,8 @@ impl Detector {
         explain: &Explain<'_>,
     ) -> Verdict {
         let mut findings = Vec::new();
-        let owner = self.behaviour.observe(event, |finding| findings.push(finding));
+        let record = opinion.as_ref().map(|opinion| (opinion.record, opinion.name));
+        let owner = self.behaviour.observe(event, record, |finding| findings.push(finding));
         let counted = findings.iter().any(|finding| finding.began);
         for finding in findings {
             self.find(finding);
@@ -157,7 +161,7 @@ impl Detector {
         provisional: bool,
         explain: &Explain<'_>,
     ) -> (String, Place) {
-        let Opinionated { record, scored } = opinion;
+        let Opinionated { record, scored, .. } = opinion;
         let (source, target) = (record.initiator(), record.responder());
         let scope = self
             .behaviour
@@ -181,9 +185,17 @@ impl Detector {
             last_us: record.end_us,
             provisional,
             revised: false,
+            weighs: self.weighs(event, category, source.address),
             reasons: Vec::new(),
         };
         (id, self.tell(scope, detection, |shown| shown.reasons = explain(record)))
+    }
+
+    /// Whether a suspicion of the forest may confirm an incident. A scan is many failures, and the counters know how many
+    /// there were. Of a TCP conversation met in its middle not even the direction is known, and no forest has learned from one.
+    fn weighs(&self, event: &FlowEvent, category: Category, source: IpAddr) -> bool {
+        let whole = event.key.protocol() != 6 || event.began_cleanly;
+        whole && (category != Category::Scan || self.behaviour.supports_scan(source))
     }
 
     /// Counts a detection, puts it into its incident, and notes it for the store.
@@ -195,8 +207,9 @@ impl Detector {
     }
 
     fn find(&mut self, finding: Finding) {
-        let Finding { kind, scope, source, target, flows, protocol, began, first_us, last_us, evidence } =
-            finding;
+        let Finding {
+            kind, scope, source, target, flows, protocol, began, first_us, last_us, evidence, ..
+        } = finding;
         let id = episode_id(kind, scope, first_us);
         let reasons: Vec<Reason> = evidence.into_iter().map(Reason::Evidence).collect();
         if !began {
@@ -219,6 +232,7 @@ impl Detector {
             last_us,
             provisional: false,
             revised: false,
+            weighs: true,
             reasons,
         };
         self.incidents.part_from_suspicions(scope, first_us);
@@ -239,10 +253,23 @@ fn belongs(kind: BehaviourKind, scope: Scope, first_us: u64, other: &Incident) -
             began_with_it && other.by_behaviour.is_none() && other.source() == scope.source
         }
         BehaviourKind::Repetition => {
-            began_with_it
-                && other.by_behaviour.is_none()
-                && (other.source(), other.target(), other.port()) == (scope.source, scope.target, scope.port)
+            let ends = (other.source(), other.target()) == (scope.source, scope.target);
+            // A call that was asked for at the endpoint mapper is made elsewhere.
+            let service = other.port() == scope.port || scope.port == Some(135);
+            began_with_it && other.by_behaviour.is_none() && ends && service
         }
+        BehaviourKind::Amplification => {
+            began_with_it && other.by_behaviour.is_none() && other.target() == scope.target
+        }
+        BehaviourKind::Beacon
+        | BehaviourKind::DnsTunnel
+        | BehaviourKind::IcmpTunnel
+        | BehaviourKind::Upload
+        | BehaviourKind::WebScan => {
+            let ends = (other.source(), other.target()) == (scope.source, scope.target);
+            began_with_it && other.by_behaviour.is_none() && ends
+        }
+        BehaviourKind::Spread => false,
     }
 }
 

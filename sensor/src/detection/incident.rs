@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use model::Category;
 use sha2::{Digest, Sha256};
 
-use super::{BehaviourKind, Detection, Opinion, Reason, Scope};
+use super::{BehaviourKind, Detection, Opinion, Reason, Scope, Technique};
 
 /// How much an incident matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,10 +167,24 @@ impl Incident {
             _ if self.is_revised() => Severity::Low,
             Category::Scan if corroborated => Severity::Medium,
             Category::Scan => Severity::Low,
+            // Regular calls and large uploads have innocent explanations; somebody should still look.
+            _ if matches!(
+                self.by_behaviour,
+                Some(BehaviourKind::Beacon | BehaviourKind::Upload | BehaviourKind::WebScan)
+            ) =>
+            {
+                Severity::Medium
+            }
             _ if corroborated => Severity::High,
             _ if self.score >= 0.9 => Severity::Medium,
             _ => Severity::Low,
         }
+    }
+
+    /// The ATT&CK technique: the behaviour counter's, else the category's.
+    #[must_use]
+    pub fn technique(&self) -> Option<Technique> {
+        self.by_behaviour.map_or_else(|| Technique::of_category(self.scope.category), Technique::of_behaviour)
     }
 
     /// The attacker, when there is one.
@@ -264,7 +278,7 @@ impl Incident {
             return;
         }
         let newest_us = self.alerts.iter().map(|a| a.first_us).max().unwrap_or(0);
-        let standing = || self.alerts.iter().filter(|a| !a.revised);
+        let standing = || self.alerts.iter().filter(|a| a.weighs && !a.revised);
         let burst = standing().filter(|a| newest_us - a.first_us <= Self::BURST_US).count();
         let ended = standing().filter(|a| !a.provisional).count();
         self.confirmed = self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN;

@@ -30,6 +30,7 @@ fn detection(id: &str, category: Category, from: IpAddr, to: IpAddr, at_us: u64)
         last_us: at_us + 1000,
         provisional: true,
         revised: false,
+        weighs: true,
         reasons: Vec::new(),
     }
 }
