@@ -1,6 +1,7 @@
 //! From predictions and flow events to what a person reads: detections, alerts and incidents.
 
 pub mod behaviour;
+pub mod budget;
 pub mod detector;
 mod incident;
 pub mod incidents;

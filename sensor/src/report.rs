@@ -205,6 +205,14 @@ pub fn overview(summary: &crate::summary::Summary) -> String {
         summary.seconds,
         summary.model_version,
     );
+    for (cause, n) in summary.held_back.iter().filter(|(_, n)| **n > 0) {
+        let why = match *cause {
+            "burn_in" => "they came in the burn-in (--burn-in)",
+            "usual" => "they are no more than the burn-in has seen (--burn-in)",
+            _ => "the day's budget was spent (--budget)",
+        };
+        let _ = writeln!(text, "{n} incidents were held back: {why}");
+    }
     if noticed.duplicates_seen * 10 > summary.packets {
         let _ = writeln!(
             text,

@@ -8,6 +8,7 @@ use model::Category;
 use sha2::{Digest, Sha256};
 
 use super::behaviour::{Behaviour, Finding, Thresholds};
+use super::budget::Budget;
 use super::incident::Incident;
 use super::incidents::{Incidents, Place, scope_of};
 use super::policy::{Policy, Verdict};
@@ -85,6 +86,13 @@ impl Detector {
         }
     }
 
+    /// The same with a budget for what is shown.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.incidents.set_budget(budget);
+        self
+    }
+
     /// Takes one event in. Events that carry a record come with the forest's opinion on it.
     /// Gives the verdict on that record.
     pub fn observe(
@@ -93,6 +101,7 @@ impl Detector {
         opinion: Option<Opinionated<'_>>,
         explain: &Explain<'_>,
     ) -> Verdict {
+        self.incidents.tick(event.order.at_us);
         let mut findings = Vec::new();
         let record = opinion.as_ref().map(|opinion| (opinion.record, opinion.name));
         let owner = self.behaviour.observe(event, record, |finding| findings.push(finding));
@@ -188,7 +197,7 @@ impl Detector {
             weighs: self.weighs(event, category, source.address),
             reasons: Vec::new(),
         };
-        (id, self.tell(scope, detection, |shown| shown.reasons = explain(record)))
+        (id, self.tell(scope, detection, 0.0, |shown| shown.reasons = explain(record)))
     }
 
     /// Whether a suspicion of the forest may confirm an incident. A scan is many failures, and the counters know how many
@@ -199,21 +208,37 @@ impl Detector {
     }
 
     /// Counts a detection, puts it into its incident, and notes it for the store.
-    fn tell(&mut self, scope: Scope, detection: Detection, explain: impl FnOnce(&mut Detection)) -> Place {
+    fn tell(
+        &mut self,
+        scope: Scope,
+        detection: Detection,
+        strength: f64,
+        explain: impl FnOnce(&mut Detection),
+    ) -> Place {
         self.made += 1;
-        let (place, detection, incident) = self.incidents.add(scope, detection, explain);
+        let (place, detection, incident) = self.incidents.add(scope, detection, strength, explain);
         self.changes.push(Change::Detected { detection, incident, folded: !place.is_shown() });
         place
     }
 
     fn find(&mut self, finding: Finding) {
         let Finding {
-            kind, scope, source, target, flows, protocol, began, first_us, last_us, evidence, ..
+            kind,
+            scope,
+            source,
+            target,
+            flows,
+            protocol,
+            began,
+            first_us,
+            last_us,
+            strength,
+            evidence,
         } = finding;
         let id = episode_id(kind, scope, first_us);
         let reasons: Vec<Reason> = evidence.into_iter().map(Reason::Evidence).collect();
         if !began {
-            self.incidents.refresh(scope, last_us, &id, (source, target), reasons);
+            self.incidents.refresh(scope, last_us, &id, (source, target), strength, reasons);
             return;
         }
         let detection = Detection {
@@ -236,7 +261,7 @@ impl Detector {
             reasons,
         };
         self.incidents.part_from_suspicions(scope, first_us);
-        self.tell(scope, detection, |_| {});
+        self.tell(scope, detection, strength, |_| {});
         self.incidents.count_flows(scope, flows);
         self.incidents.absorb(scope, |other| belongs(kind, scope, first_us, other));
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use model::Category;
 use sha2::{Digest, Sha256};
 
+use super::budget::Held;
 use super::{BehaviourKind, Detection, Opinion, Reason, Scope, Technique};
 
 /// How much an incident matters.
@@ -114,7 +115,19 @@ pub struct Incident {
     /// Victims' ports seen.
     pub ports: Few<u16>,
     confirmed: bool,
+    /// Strongest evidence of a behaviour counter, as a multiple of its threshold.
+    evidence: f64,
+    /// Once confirmed: shown, or why not.
+    standing: Standing,
     pub(super) changed: bool,
+}
+
+/// Where an incident stands with the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Undecided,
+    Shown,
+    Held(Held),
 }
 
 impl Incident {
@@ -142,6 +155,8 @@ impl Incident {
             targets: Few::default(),
             ports: Few::default(),
             confirmed: false,
+            evidence: 0.0,
+            standing: Standing::Undecided,
             changed: true,
         }
     }
@@ -151,6 +166,40 @@ impl Incident {
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.confirmed
+    }
+
+    /// It is confirmed, and the budget lets it be seen.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.confirmed && self.standing == Standing::Shown
+    }
+
+    /// Why the budget holds it back, if it does.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        match self.standing {
+            Standing::Held(cause) => Some(cause),
+            Standing::Undecided | Standing::Shown => None,
+        }
+    }
+
+    pub(super) fn stand(&mut self, held: Option<Held>) {
+        self.standing = held.map_or(Standing::Shown, Standing::Held);
+    }
+
+    /// How much evidence there is, as a multiple of what confirms an incident.
+    #[must_use]
+    pub fn strength(&self) -> f64 {
+        let standing = self.detections - self.revised;
+        if self.by_behaviour.is_some() {
+            self.evidence
+        } else {
+            standing as f64 / Self::FOREST_DETECTIONS_MIN as f64
+        }
+    }
+
+    pub(super) fn strengthen(&mut self, strength: f64) {
+        self.evidence = self.evidence.max(strength);
     }
 
     /// Everything in it was taken back.
@@ -302,6 +351,11 @@ impl Incident {
         self.sources.absorb(&other.sources);
         self.targets.absorb(&other.targets);
         self.ports.absorb(&other.ports);
+        self.evidence = self.evidence.max(other.evidence);
+        // What was shown once does not vanish.
+        if other.is_shown() {
+            self.standing = Standing::Shown;
+        }
         let room = Self::ALERTS_MAX.saturating_sub(self.alerts.len());
         self.alerts.extend(other.alerts.into_iter().take(room));
     }
