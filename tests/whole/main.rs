@@ -7,6 +7,7 @@ mod exports;
 mod formats;
 mod oracles;
 mod outside;
+mod prompt;
 mod replay;
 mod tidy;
 

@@ -289,12 +289,14 @@ fn belongs(kind: BehaviourKind, scope: Scope, first_us: u64, other: &Incident) -
         BehaviourKind::Beacon
         | BehaviourKind::DnsTunnel
         | BehaviourKind::IcmpTunnel
+        | BehaviourKind::DnsUpload
+        | BehaviourKind::IcmpUpload
         | BehaviourKind::Upload
         | BehaviourKind::WebScan => {
             let ends = (other.source(), other.target()) == (scope.source, scope.target);
             began_with_it && other.by_behaviour.is_none() && ends
         }
-        BehaviourKind::Spread => false,
+        BehaviourKind::Spread => other.scope.category == Category::Scan && other.source() == scope.source,
     }
 }
 

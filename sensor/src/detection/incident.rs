@@ -98,6 +98,8 @@ pub struct Incident {
     pub first_us: u64,
     /// Last packet of its last detection, microseconds since the epoch.
     pub last_us: u64,
+    /// When it was first shown, microseconds since the epoch in packet time; none while it is not.
+    pub shown_us: Option<u64>,
     /// Detections in it.
     pub detections: u64,
     /// Detections in it whose final record was benign.
@@ -146,6 +148,7 @@ impl Incident {
             by_behaviour: None,
             first_us,
             last_us: first_us,
+            shown_us: None,
             detections: 0,
             revised: 0,
             flows: 0,
@@ -183,8 +186,9 @@ impl Incident {
         }
     }
 
-    pub(super) fn stand(&mut self, held: Option<Held>) {
+    pub(super) fn stand(&mut self, held: Option<Held>, now_us: u64) {
         self.standing = held.map_or(Standing::Shown, Standing::Held);
+        self.shown_us = held.is_none().then_some(now_us);
     }
 
     /// How much evidence there is, as a multiple of what confirms an incident.
@@ -355,6 +359,7 @@ impl Incident {
         // What was shown once does not vanish.
         if other.is_shown() {
             self.standing = Standing::Shown;
+            self.shown_us = self.shown_us.into_iter().chain(other.shown_us).min();
         }
         let room = Self::ALERTS_MAX.saturating_sub(self.alerts.len());
         self.alerts.extend(other.alerts.into_iter().take(room));

@@ -110,6 +110,7 @@ pub fn incident_object(incident: &Incident) -> Value {
         "ports": ports.0,
         "first_us": incident.first_us,
         "last_us": incident.last_us,
+        "shown_us": incident.shown_us,
         "detections": incident.detections,
         "flows": incident.flows,
         "alerts": incident.alerts.len(),
