@@ -94,7 +94,7 @@ impl<'a> Desk<'a> {
         for change in self.detector.take_changes() {
             match change {
                 Change::Detected { detection, incident, folded } => {
-                    rows.push(detection_row(&detection, incident, folded, model_version));
+                    rows.push(detection_row(detection, incident, folded, model_version));
                 }
                 Change::Settled { id, last_us, score } => settled.push(Settled { id, last_us, score }),
             }
@@ -151,9 +151,9 @@ impl Recorder for Desk<'_> {
     }
 }
 
-fn detection_row(detection: &Detection, incident: String, folded: bool, model_version: u64) -> DetectionRow {
+fn detection_row(detection: Detection, incident: String, folded: bool, model_version: u64) -> DetectionRow {
     DetectionRow {
-        id: detection.id.clone(),
+        id: detection.id,
         opinion: detection.opinion.as_str().to_owned(),
         category: detection.category.as_str().to_owned(),
         score: detection.score,

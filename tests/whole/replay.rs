@@ -76,6 +76,16 @@ pub(crate) fn incidents(case: &str) -> Vec<Value> {
 }
 
 #[test]
+fn a_budget_holds_back_and_says_how_much() {
+    let whole = summary(&[&path("attack-day")]);
+    let part = summary(&[&path("attack-day"), "--budget", "1"]);
+    assert_eq!((&whole["incidents"], &part["incidents"]), (&Value::from(3), &Value::from(1)));
+    assert_eq!(part["held_back"]["over_budget"], 2, "{part}");
+    assert_eq!(whole["detections"], part["detections"], "what is held back is still detected and stored");
+    assert_accounted(&part);
+}
+
+#[test]
 fn a_flood_of_ten_thousand_flows_is_one_incident() {
     let found = incidents("flood-syn");
     assert_eq!(found.len(), 1, "{found:?}");

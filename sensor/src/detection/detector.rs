@@ -60,6 +60,7 @@ pub struct Detector {
     /// Detections made on flows that have not ended, by the number of the flow's first packet.
     provisional: HashMap<u64, Pending>,
     made: u64,
+    only_counted: u64,
     changes: Vec<Change>,
 }
 
@@ -82,6 +83,7 @@ impl Detector {
             incidents: Incidents::default(),
             provisional: HashMap::new(),
             made: 0,
+            only_counted: 0,
             changes: Vec::new(),
         }
     }
@@ -122,6 +124,12 @@ impl Detector {
         self.made
     }
 
+    /// Flows that the forest called attacks and that went to an incident which had as many detections as it keeps.
+    #[must_use]
+    pub fn only_counted(&self) -> u64 {
+        self.only_counted
+    }
+
     /// What happened to detections since the last call.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
@@ -155,11 +163,32 @@ impl Detector {
             return verdict;
         }
         let room = self.provisional.len() < Self::PROVISIONAL_MAX;
-        let (id, place) = self.detect(event, opinion, category, !ended && room, explain);
+        let scope = self.scope_of(event, opinion, category);
+        if self.incidents.is_full(scope, record.start_us) {
+            // One more of very many: counted when its flow has ended, and no row of the store.
+            if ended {
+                self.only_counted += 1;
+                let weighs = self.weighs(event, category, record.initiator().address);
+                self.incidents.count_detection(
+                    scope,
+                    &forest_detection(String::new(), opinion, category, false, weighs),
+                );
+            }
+            return verdict;
+        }
+        let (id, place) = self.detect(event, opinion, category, scope, !ended && room, explain);
         if !ended && room {
             self.provisional.insert(record.first_seq, Pending { id, place });
         }
         verdict
+    }
+
+    /// What the incident of a forest's detection is about.
+    fn scope_of(&self, event: &FlowEvent, opinion: &Opinionated<'_>, category: Category) -> Scope {
+        let (source, target) = (opinion.record.initiator(), opinion.record.responder());
+        self.behaviour
+            .owner(event)
+            .unwrap_or_else(|| scope_of(category, source.address, target.address, target.port))
     }
 
     fn detect(
@@ -167,36 +196,15 @@ impl Detector {
         event: &FlowEvent,
         opinion: &Opinionated<'_>,
         category: Category,
+        scope: Scope,
         provisional: bool,
         explain: &Explain<'_>,
     ) -> (String, Place) {
-        let Opinionated { record, scored, .. } = opinion;
-        let (source, target) = (record.initiator(), record.responder());
-        let scope = self
-            .behaviour
-            .owner(event)
-            .unwrap_or_else(|| scope_of(category, source.address, target.address, target.port));
+        let record = opinion.record;
         let uid = record.uid(&self.sensor_id);
         let id = if record.segment == 0 { uid.to_string() } else { format!("{uid}.{}", record.segment) };
-        let detection = Detection {
-            id: id.clone(),
-            opinion: Opinion::Forest,
-            category,
-            score: scored.prediction.score,
-            confidence: scored.prediction.confidence,
-            novelty: scored.novelty,
-            source: Some(source.address),
-            source_port: Some(source.port),
-            target: Some(target.address),
-            target_port: Some(target.port),
-            protocol: record.key.protocol(),
-            first_us: record.start_us,
-            last_us: record.end_us,
-            provisional,
-            revised: false,
-            weighs: self.weighs(event, category, source.address),
-            reasons: Vec::new(),
-        };
+        let weighs = self.weighs(event, category, record.initiator().address);
+        let detection = forest_detection(id.clone(), opinion, category, provisional, weighs);
         (id, self.tell(scope, detection, 0.0, |shown| shown.reasons = explain(record)))
     }
 
@@ -264,6 +272,37 @@ impl Detector {
         self.tell(scope, detection, strength, |_| {});
         self.incidents.count_flows(scope, flows);
         self.incidents.absorb(scope, |other| belongs(kind, scope, first_us, other));
+    }
+}
+
+/// The forest's opinion on a record as a detection, without reasons.
+fn forest_detection(
+    id: String,
+    opinion: &Opinionated<'_>,
+    category: Category,
+    provisional: bool,
+    weighs: bool,
+) -> Detection {
+    let Opinionated { record, scored, .. } = opinion;
+    let (source, target) = (record.initiator(), record.responder());
+    Detection {
+        id,
+        opinion: Opinion::Forest,
+        category,
+        score: scored.prediction.score,
+        confidence: scored.prediction.confidence,
+        novelty: scored.novelty,
+        source: Some(source.address),
+        source_port: Some(source.port),
+        target: Some(target.address),
+        target_port: Some(target.port),
+        protocol: record.key.protocol(),
+        first_us: record.start_us,
+        last_us: record.end_us,
+        provisional,
+        revised: false,
+        weighs,
+        reasons: Vec::new(),
     }
 }
 

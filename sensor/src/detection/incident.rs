@@ -135,6 +135,8 @@ enum Standing {
 impl Incident {
     /// Alerts of one incident that are shown; the rest is counted.
     pub const ALERTS_MAX: usize = 64;
+    /// Detections of one incident that are kept in the store; what comes then is counted in the incident.
+    pub const DETECTIONS_MAX: u64 = 1024;
     /// Detections that confirm an incident when no behaviour counter does (`docs/decisions/0003-detection.md`): so many
     /// that still stand within [`Incident::BURST_US`], or so many whose flows have ended.
     pub const FOREST_DETECTIONS_MIN: usize = 5;

@@ -84,6 +84,23 @@ impl Incidents {
         (Place { incident: index, shown }, detection, id)
     }
 
+    /// The open incident of `scope` is confirmed and has as many detections as are kept of one.
+    #[must_use]
+    pub fn is_full(&self, scope: Scope, first_us: u64) -> bool {
+        self.open.get(&scope).and_then(|index| self.all.get(index)).is_some_and(|incident| {
+            incident.detections >= Incident::DETECTIONS_MAX
+                && incident.is_confirmed()
+                && first_us.saturating_sub(incident.last_us) <= Self::GAP_US
+        })
+    }
+
+    /// A detection that its full incident only counts.
+    pub fn count_detection(&mut self, scope: Scope, detection: &Detection) {
+        if let Some(incident) = self.open_mut(scope) {
+            incident.add(detection, false);
+        }
+    }
+
     /// An episode of `scope` begins at `first_us`: what the forest alone had seen there long before is another story.
     pub fn part_from_suspicions(&mut self, scope: Scope, first_us: u64) {
         if self
