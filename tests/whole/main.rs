@@ -10,6 +10,7 @@ mod live_replay;
 mod live_wire;
 mod oracles;
 mod outside;
+mod prompt;
 mod replay;
 mod store;
 mod tidy;
