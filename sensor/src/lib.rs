@@ -2,6 +2,7 @@
 //!
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
+pub mod api;
 pub mod capture;
 pub mod cli;
 pub mod config;
@@ -21,8 +22,10 @@ pub mod replay;
 pub mod report;
 pub mod sandbox;
 pub mod scoring;
+pub mod service;
 pub mod slot;
 pub mod source;
 pub mod status;
 pub mod summary;
+pub mod suppression;
 pub mod truth;

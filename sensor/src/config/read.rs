@@ -172,6 +172,7 @@ impl Config {
                 self.sensor.id
             ),
         );
+        wrong.extend(self.api.faults());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }
     }
 }
