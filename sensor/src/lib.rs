@@ -3,7 +3,9 @@
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
 pub mod capture;
+pub mod check;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod detection;
@@ -25,4 +27,5 @@ pub mod slot;
 pub mod source;
 pub mod status;
 pub mod summary;
+pub mod top;
 pub mod truth;
