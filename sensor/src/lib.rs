@@ -29,3 +29,4 @@ pub mod status;
 pub mod summary;
 pub mod top;
 pub mod truth;
+pub mod writer;
