@@ -33,6 +33,8 @@ pub struct Config {
     pub model: ModelSource,
     /// What the database keeps.
     pub store: Retention,
+    /// What waits for the sync agent.
+    pub outbox: Outbox,
     /// The unix socket for the command line and the sync agent.
     pub control: Control,
     /// HTTP: the API and the page.
@@ -92,7 +94,7 @@ impl Default for Capture {
             directory: PathBuf::new(),
             filter: String::new(),
             promiscuous: true,
-            snaplen: 512,
+            snaplen: 2048,
             ring_mib: 0,
             rings: 1,
             wait_for_interface: true,
@@ -204,6 +206,8 @@ impl Default for ModelSource {
 pub struct Retention {
     /// Largest size of the database in MiB; the oldest plain flows make room first.
     pub size_max_mib: u64,
+    /// Plain flows kept a second; those with an alert are kept always.
+    pub flows_per_second: u32,
     /// Most plain flows kept.
     pub flows_max: u64,
     /// Days that plain flows are kept.
@@ -212,20 +216,36 @@ pub struct Retention {
     pub alerts_days: u32,
     /// Days that the audit log is kept.
     pub audit_days: u32,
-    /// Most rows that wait for the sync agent.
-    pub outbox_max: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         Self {
             size_max_mib: 1024,
+            flows_per_second: 2_000,
             flows_max: 2_000_000,
             flows_days: 7,
             alerts_days: 90,
             audit_days: 365,
-            outbox_max: 1_000_000,
         }
+    }
+}
+
+/// `[outbox]`: what waits for the sync agent. Labels and alerted flows go first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outbox {
+    /// Rows are queued for the centre. Off on a sensor that has none.
+    pub enabled: bool,
+    /// Share of the plain flows that goes up, from 0 to 1.
+    pub flows_share: f64,
+    /// Most rows that wait.
+    pub rows_max: u64,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { enabled: false, flows_share: 0.01, rows_max: 1_000_000 }
     }
 }
 

@@ -58,21 +58,33 @@ impl EveHandle {
     }
 }
 
-/// Opens `path` for appending and starts the thread that writes it. The thread ends when the last handle is dropped.
+/// The file, open and without a thread yet.
+pub struct Opened(Turned);
+
+/// Opens `path` for appending.
 ///
 /// # Errors
 /// The file cannot be created.
-pub fn start(path: &Path, rotate_bytes: u64, keep: u32) -> Result<(EveHandle, JoinHandle<()>), Fault> {
-    let mut file =
-        Turned::open(path.to_owned(), rotate_bytes, keep).map_err(|e| Fault::creating(path, &e))?;
-    let (orders, todo) = bounded(EveHandle::QUEUE);
-    let handle = EveHandle { orders, counts: Arc::default() };
-    let counts = Arc::clone(&handle.counts);
-    let thread = std::thread::Builder::new()
-        .name("eve".into())
-        .spawn(move || write_all(&mut file, &todo, &counts))
-        .map_err(|e| Fault::Software(format!("the thread of the EVE file cannot be started: {e}")))?;
-    Ok((handle, thread))
+pub fn open(path: &Path, rotate_bytes: u64, keep: u32) -> Result<Opened, Fault> {
+    Turned::open(path.to_owned(), rotate_bytes, keep).map(Opened).map_err(|e| Fault::creating(path, &e))
+}
+
+impl Opened {
+    /// Starts the thread that writes. It ends when the last handle is dropped.
+    ///
+    /// # Errors
+    /// The operating system has no thread left.
+    pub fn start(self) -> Result<(EveHandle, JoinHandle<()>), Fault> {
+        let Self(mut file) = self;
+        let (orders, todo) = bounded(EveHandle::QUEUE);
+        let handle = EveHandle { orders, counts: Arc::default() };
+        let counts = Arc::clone(&handle.counts);
+        let thread = std::thread::Builder::new()
+            .name("eve".into())
+            .spawn(move || write_all(&mut file, &todo, &counts))
+            .map_err(|e| Fault::Software(format!("the thread of the EVE file cannot be started: {e}")))?;
+        Ok((handle, thread))
+    }
 }
 
 fn write_all(file: &mut Turned, todo: &Receiver<Order>, counts: &EveCounts) {

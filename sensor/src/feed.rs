@@ -188,6 +188,12 @@ impl Feed {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).events.back().map(|event| event.sequence)
     }
 
+    /// Listeners now.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.live.receiver_count()
+    }
+
     /// Notices that found no room.
     #[must_use]
     pub fn dropped(&self) -> u64 {

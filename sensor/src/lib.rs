@@ -4,7 +4,9 @@
 
 pub mod api;
 pub mod capture;
+pub mod check;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod control;
 pub mod detection;
@@ -28,4 +30,6 @@ pub mod source;
 pub mod status;
 pub mod summary;
 pub mod suppression;
+pub mod top;
 pub mod truth;
+pub mod writer;

@@ -1,5 +1,9 @@
 //! The last stage: every event is judged, written where it belongs, and counted.
 
+mod live;
+
+pub use live::{Found, LiveDesk, Outlets};
+
 use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use store::Store;
 use store::record::{DetectionRow, IncidentRow, Settled};

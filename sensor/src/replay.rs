@@ -3,7 +3,7 @@
 mod pace;
 mod progress;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
@@ -157,9 +157,5 @@ fn show(arguments: &ReplayArgs, model: &Model, summary: &Summary, closed: &Close
         text.push_str(&summary.to_json());
         text.push('\n');
     }
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has read enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|e| Fault::writing("standard output", &e)),
-    }
+    report::print(&text)
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
 use model::Category;
 
 use crate::detection::{Detection, Incident, Severity};
+use crate::fault::Fault;
 use crate::truth::Confusion;
 
 /// Whether tables may use colour.
@@ -217,4 +219,15 @@ pub fn overview(summary: &crate::summary::Summary) -> String {
         );
     }
     text
+}
+
+/// Prints on standard output. Whoever reads may stop when they have read enough.
+///
+/// # Errors
+/// The other end of a pipe, or the disk, takes no more.
+pub fn print(text: &str) -> Result<(), Fault> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|e| Fault::writing("standard output", &e)),
+    }
 }

@@ -1,10 +1,9 @@
 //! What can be asked of a running sensor, and who may: typed questions and answers, the same for HTTP and the control socket.
 //!
-//! Reading goes through connections that cannot write; every change goes to the store's one writer ([`Changes`]), or to the
+//! Reading goes through connections that cannot write; every change goes to the store's one writer, or to the
 //! model slot, and leaves a line in the audit log. Nothing here holds a lock that the data plane takes.
 
 pub mod answers;
-pub mod changes;
 pub mod evaluate;
 pub mod flows;
 mod import;
@@ -25,7 +24,7 @@ pub mod who;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::StoreError;
+use store::{Store, StoreError};
 use store::record::NewAudit;
 
 use crate::control::Refusal;
@@ -34,7 +33,7 @@ use crate::feed::{Feed, Telling};
 use crate::slot::ModelSlot;
 use crate::status::Status;
 use crate::suppression::Suppressions;
-use changes::Changes;
+use crate::writer::{WriteError, WriterHandle};
 use readers::Readers;
 use tokens::Tokens;
 use who::Actor;
@@ -50,7 +49,7 @@ pub struct Parts {
     /// Folder of public keys that may sign models.
     pub keys_dir: PathBuf,
     /// The store's writer.
-    pub changes: Arc<dyn Changes>,
+    pub writer: WriterHandle,
     /// The models at work.
     pub slot: Arc<ModelSlot>,
     /// Where listeners come.
@@ -133,13 +132,31 @@ impl Service {
     /// Writes that somebody was refused something. Never waits.
     pub fn note_refusal(&self, who: String, what: String, why: String) {
         let entry = self.entry(&who, "", &what, "", false, why);
-        self.parts.changes.note(entry);
+        self.parts.writer.ask(
+            move |store, now_us| store.audit(&entry, now_us),
+            |outcome| {
+                if let Err(error) = outcome {
+                    tracing::error!(%error, "a refusal could not be written to the audit log");
+                }
+            },
+        );
     }
 
     /// Writes that somebody changed something. Waits until it is kept.
     fn audit(&self, actor: &Actor, action: &str, subject: &str, detail: String) -> Result<(), Refusal> {
         let entry = self.entry(&actor.name, actor.role.as_str(), action, subject, true, detail);
-        self.parts.changes.audit(entry)
+        self.write(move |store, now_us| store.audit(&entry, now_us)).map(|_| ())
+    }
+
+    /// Has the writer change the store, and waits until it is kept.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store, u64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.parts.writer.wait_for(work).map_err(|e| match e {
+            WriteError::Store(e) => refusal_of(&e),
+            other => Refusal::unavailable(other.to_string()),
+        })
     }
 
     fn entry(&self, who: &str, role: &str, action: &str, subject: &str, allowed: bool, detail: String) -> NewAudit {

@@ -149,8 +149,8 @@ pub struct ModelStatus {
     pub previous_version: Option<u64>,
     /// Changes of the model since the start.
     pub reloads: u64,
-    /// Vectors scored by active and shadow, by what each said: benign-benign, benign-attack, attack-benign, attack-attack.
-    pub agreement: Option<[u64; 4]>,
+    /// Share of equal verdicts of active and shadow model.
+    pub agreement: Option<f64>,
 }
 
 /// The database.

@@ -91,6 +91,9 @@ impl StoreError {
         let StoreError::Sqlite { source, .. } = self else {
             return matches!(self, StoreError::Request(_));
         };
+        if matches!(source, rusqlite::Error::ToSqlConversionFailure(_)) {
+            return true;
+        }
         matches!(
             source.sqlite_error_code(),
             Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)

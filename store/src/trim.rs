@@ -115,7 +115,7 @@ impl Round<'_, '_> {
         let too_many = limit.rows_max.map_or(0, |most| held.rows.saturating_sub(most));
         let too_big = limit
             .bytes_max
-            .map_or(0, |most| rows_of(&self.writing.tally, class, held.bytes.saturating_sub(most)));
+            .map_or(0, |most| rows_of(self.writing.tally, class, held.bytes.saturating_sub(most)));
         let excess = too_many.max(too_big);
         if excess > 0 {
             self.drop_rows(class, excess, i64::MAX)?;
@@ -139,7 +139,7 @@ impl Round<'_, '_> {
             if bytes == 0 || class == Class::Labels {
                 break;
             }
-            let rows = rows_of(&self.writing.tally, class, bytes).min(self.writing.tally.of(class).rows);
+            let rows = rows_of(self.writing.tally, class, bytes).min(self.writing.tally.of(class).rows);
             let before = self.writing.tally.of(class).bytes;
             if rows > 0 {
                 self.drop_rows(class, rows, i64::MAX)?;

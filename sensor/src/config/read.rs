@@ -135,8 +135,8 @@ impl Config {
         };
         let c = &self.capture;
         demand(
-            (64..=262_144).contains(&c.snaplen),
-            format!("`capture.snaplen` is {}: use a value from 64 to 262144", c.snaplen),
+            (96..=262_144).contains(&c.snaplen),
+            format!("`capture.snaplen` is {}: use a value from 96 to 262144", c.snaplen),
         );
         demand(
             (1..=16).contains(&c.rings),
@@ -171,6 +171,14 @@ impl Config {
                 "`sensor.id` is `{}`: use at most 64 characters without spaces, `|`, `/` and `#`",
                 self.sensor.id
             ),
+        );
+        demand(
+            (0.0..=1.0).contains(&self.outbox.flows_share),
+            format!("`outbox.flows_share` is {}: use a value from 0 to 1", self.outbox.flows_share),
+        );
+        demand(
+            c.interfaces.is_empty() || c.directory.as_os_str().is_empty(),
+            "`capture.interfaces` and `capture.directory` are both set: a sensor has one kind of source; run two sensors".to_owned(),
         );
         wrong.extend(self.api.faults());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }

@@ -1,6 +1,6 @@
 //! The EVE file: turned over by size, opened anew on demand, nothing lost in between.
 
-use super::start;
+use super::open;
 
 fn lines_in(path: &std::path::Path) -> usize {
     std::fs::read_to_string(path).map_or(0, |text| text.lines().count())
@@ -10,7 +10,7 @@ fn lines_in(path: &std::path::Path) -> usize {
 fn turning_over_keeps_every_line_up_to_the_files_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("eve.json");
-    let (handle, thread) = start(&path, 100, 3).unwrap();
+    let (handle, thread) = open(&path, 100, 3).unwrap().start().unwrap();
     for n in 0..10 {
         handle.write(format!("{{\"n\": {n}, \"filling\": \"..........................\"}}\n").into_bytes());
     }
@@ -27,7 +27,7 @@ fn turning_over_keeps_every_line_up_to_the_files_kept() {
 fn a_moved_file_is_opened_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("eve.json"), folder.path().join("eve.json.moved"));
-    let (handle, thread) = start(&path, 0, 0).unwrap();
+    let (handle, thread) = open(&path, 0, 0).unwrap().start().unwrap();
     handle.write(b"{}\n".to_vec());
     while lines_in(&path) == 0 {
         std::thread::yield_now();

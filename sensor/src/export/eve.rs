@@ -108,7 +108,7 @@ struct Verdict<'a> {
 }
 
 /// Appends a flow.
-pub(super) fn flow(line: &mut Vec<u8>, row: &FlowRow<'_>, columns: &RunColumns) {
+pub(crate) fn flow(line: &mut Vec<u8>, row: &FlowRow<'_>, columns: &RunColumns) {
     let record = row.record;
     let (src, dst, number) = (record.initiator(), record.responder(), record.key.protocol());
     let uid = record.uid(&columns.sensor_id);
@@ -159,8 +159,13 @@ pub(super) fn flow(line: &mut Vec<u8>, row: &FlowRow<'_>, columns: &RunColumns) 
 /// Appends an incident's alerts.
 pub(super) fn alerts(line: &mut Vec<u8>, incident: &Incident, model_version: u64) {
     for alert in &incident.alerts {
-        push(line, &alert_event(alert, incident, model_version));
+        self::alert(line, alert, incident, model_version);
     }
+}
+
+/// Appends one alert.
+pub(crate) fn alert(line: &mut Vec<u8>, alert: &Detection, incident: &Incident, model_version: u64) {
+    push(line, &alert_event(alert, incident, model_version));
 }
 
 fn alert_event(alert: &Detection, incident: &Incident, model_version: u64) -> Value {

@@ -1,5 +1,6 @@
 //! What people say of flows: given one by one, by filter, or withdrawn; and the queue of flows worth asking about.
 
+use model::schema::FEATURES;
 use serde::{Deserialize, Serialize};
 use store::record::{Label, LabelRow, NewLabel};
 use utoipa::{IntoParams, ToSchema};
@@ -319,7 +320,7 @@ impl Service {
         if count == 0 {
             return Ok(Labelled::default());
         }
-        self.parts.changes.label(labels)?;
+        self.write(move |store, now_us| store.label(&labels, &FEATURES, now_us))?;
         self.audit(actor, action, &subject, format!("{count} x {said}"))?;
         Ok(Labelled { labelled: count, ..Labelled::default() })
     }

@@ -1,20 +1,19 @@
 //! The models at work: what they are, and putting others in their place. A bad one never gets there.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
-use model::artifact::{PublicKey, Trust, TrustedBy};
+use model::artifact::TrustedBy;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::Service;
 use super::who::Actor;
+use crate::check::trust;
 use crate::control::Refusal;
-use crate::embedded;
 use crate::fault::Fault;
 use crate::feed::{Notice, Topic};
+use crate::installed;
 use crate::scoring::Model;
 use crate::slot::installable_bytes;
 
@@ -81,9 +80,6 @@ impl ModelInfo {
     }
 }
 
-/// Where the model is that works after a restart: a link in the folder of models.
-const CURRENT: &str = "current";
-
 impl Service {
     /// The models at work.
     #[must_use]
@@ -116,8 +112,7 @@ impl Service {
             return Err(Refusal::conflict(format!("model {} is at work already", model.version())));
         }
         let (version, digest) = (model.version(), model.artifact().digest().to_string());
-        let file = self.keep_model(version, &digest, bytes)?;
-        self.point_current_at(&file)?;
+        installed::put(&self.parts.state_dir, version, bytes).map_err(|e| not_kept(&e))?;
         self.slot().install(model);
         self.model_changed(actor, "model install", format!("{digest}, in place of {}", now.active.version()))?;
         Ok(self.models())
@@ -131,11 +126,13 @@ impl Service {
         let before = self.slot().load().active.version();
         self.slot().rollback().map_err(|e| Refusal::conflict(e.to_string()))?;
         let active = self.slot().load();
-        let digest = active.active.artifact().digest().to_string();
-        match self.model_file(active.active.version(), &digest) {
-            file if file.exists() => self.point_current_at(&file)?,
+        let version = active.active.version();
+        let models = self.parts.state_dir.join("models");
+        if models.join(version.to_string()).exists() {
+            installed::point(&self.parts.state_dir, version).map_err(|e| not_kept(&e))?;
+        } else {
             // The embedded model needs no file: without a link it is the one that starts.
-            _ => drop(fs::remove_file(self.models_dir().join(CURRENT))),
+            let _ = fs::remove_file(models.join("current"));
         }
         self.model_changed(actor, "model rollback", format!("from {before}"))?;
         Ok(self.models())
@@ -166,7 +163,7 @@ impl Service {
     }
 
     fn checked(&self, bytes: &[u8]) -> Result<Model, Refusal> {
-        let trust = trust(&self.parts.keys_dir).map_err(|e| Refusal::unavailable(e.to_string()))?;
+        let (trust, _) = trust(&self.parts.keys_dir).map_err(|e| Refusal::unavailable(e.to_string()))?;
         installable_bytes(bytes, &trust, self.now_s()).map_err(|e| Refusal::invalid(e.to_string()))
     }
 
@@ -177,75 +174,8 @@ impl Service {
         self.parts.telling.tell(Notice { topic: Topic::ModelUpdated, severity: None, body });
         self.audit(actor, action, &version.to_string(), detail)
     }
-
-    fn models_dir(&self) -> PathBuf {
-        self.parts.state_dir.join("models")
-    }
-
-    fn model_file(&self, version: u64, digest: &str) -> PathBuf {
-        self.models_dir().join(version.to_string()).join(format!("{}.taphound", &digest[..16.min(digest.len())]))
-    }
-
-    fn keep_model(&self, version: u64, digest: &str, bytes: &[u8]) -> Result<PathBuf, Refusal> {
-        let file = self.model_file(version, digest);
-        let fresh = file.with_extension("new");
-        let write = || {
-            fs::create_dir_all(file.parent().unwrap_or(&file))?;
-            let mut out = fs::File::create(&fresh)?;
-            out.write_all(bytes)?;
-            out.sync_all()?;
-            fs::rename(&fresh, &file)
-        };
-        write().map_err(|e| not_kept(&file, &e))?;
-        Ok(file)
-    }
-
-    /// Moves `current` as one step: whoever starts finds the old model or the new one, never none.
-    fn point_current_at(&self, file: &Path) -> Result<(), Refusal> {
-        let link = self.models_dir().join(CURRENT);
-        let fresh = self.models_dir().join("current.new");
-        let target = file.strip_prefix(self.models_dir()).unwrap_or(file);
-        let point = || {
-            let _ = fs::remove_file(&fresh);
-            std::os::unix::fs::symlink(target, &fresh)?;
-            fs::rename(&fresh, &link)?;
-            fs::File::open(self.models_dir())?.sync_all()
-        };
-        point().map_err(|e| not_kept(&link, &e))
-    }
 }
 
-fn not_kept(path: &Path, error: &std::io::Error) -> Refusal {
-    Refusal::unavailable(format!(
-        "{}: the model cannot be kept ({error}); the one before stays at work; check space and owner",
-        path.display()
-    ))
-}
-
-/// The file that works after a restart, if one was installed: `models/current` of the state folder.
-#[must_use]
-pub fn current_model(state_dir: &Path) -> Option<PathBuf> {
-    let link = state_dir.join("models").join(CURRENT);
-    link.exists().then_some(link)
-}
-
-/// Who may sign models: the keys in a folder, and nobody for the embedded model, which is trusted by its digest.
-///
-/// # Errors
-/// A key file cannot be read, or holds no key.
-pub fn trust(keys_dir: &Path) -> Result<Trust, Fault> {
-    let mut trust = Trust::none().with_digest(embedded::digest());
-    let entries = match fs::read_dir(keys_dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(trust),
-        Err(e) => return Err(Fault::opening(keys_dir, &e)),
-    };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    files.sort();
-    for path in files.iter().filter(|path| path.extension().is_some_and(|e| e == "pub")) {
-        let text = fs::read_to_string(path).map_err(|e| Fault::opening(path, &e))?;
-        let key: PublicKey = text.parse().map_err(|e| Fault::BadData(format!("{}: {e}", path.display())))?;
-        trust = trust.with_key(key);
-    }
-    Ok(trust)
+fn not_kept(fault: &Fault) -> Refusal {
+    Refusal::unavailable(format!("{fault}; the model before stays at work"))
 }

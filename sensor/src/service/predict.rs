@@ -185,7 +185,7 @@ impl Service {
         let item = LogItem::of(&row, &self.parts.sensor_id, &FEATURES);
         let batch = Batch { flows: vec![row], log: vec![LogRow { kind, item }], ..Batch::default() };
         let sums = &self.predictions;
-        let term = if self.parts.changes.append(batch) { &sums.stored } else { &sums.dropped_at_queue };
+        let term = if self.parts.writer.offer(batch) { &sums.stored } else { &sums.dropped_at_queue };
         term.fetch_add(1, Ordering::AcqRel);
     }
 

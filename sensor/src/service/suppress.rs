@@ -92,7 +92,8 @@ impl Service {
     /// A condition that cannot be read, no condition at all, or a store that does not keep it.
     pub fn suppress(&self, actor: &Actor, add: &AddSuppression) -> Result<Suppression, Refusal> {
         let rule = self.rule(actor, add)?;
-        let id = self.parts.changes.suppress(rule.clone())?;
+        let added = rule.clone();
+        let id = self.write(move |store, now_us| store.suppress(&added, now_us))?;
         self.refresh_suppressions()?;
         self.audit(actor, "suppress", &id.to_string(), describe(&rule))?;
         let row = SuppressionRow { id, rule, lifted_us: None, hits: 0, last_hit_us: None };
@@ -104,7 +105,7 @@ impl Service {
     /// # Errors
     /// None of this number is in force, or the store does not keep it.
     pub fn lift_suppression(&self, actor: &Actor, id: u64) -> Result<(), Refusal> {
-        if !self.parts.changes.lift_suppression(id, self.now_us())? {
+        if !self.write(move |store, now_us| store.lift_suppression(id, now_us))? {
             return Err(Refusal::not_found(format!("no suppression {id} is in force")));
         }
         self.refresh_suppressions()?;

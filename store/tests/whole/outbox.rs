@@ -50,7 +50,7 @@ fn a_label_carries_its_flow_and_its_flows_key() {
 fn rows_are_given_by_urgency_and_size_and_go_when_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = rows::store(&folder).with_outbox("sensor-1");
-    let kinds = |n: u64| if n % 5 == 0 { OutboxKind::Alert } else { OutboxKind::Flow };
+    let kinds = |n: u64| if n.is_multiple_of(5) { OutboxKind::Alert } else { OutboxKind::Flow };
     store
         .commit(&Batch { log: (0..100).map(|n| rows::log(n, kinds(n))).collect(), ..Batch::default() }, T0)
         .unwrap();

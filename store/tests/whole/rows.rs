@@ -53,7 +53,7 @@ pub(crate) fn flow(n: u64) -> FlowRow {
         src_ip: Some([10, 0, (n >> 8) as u8, n as u8].into()),
         src_port: 40_000 + (n % 20_000) as u16,
         dst_ip: Some([192, 0, 2, (n % 7) as u8].into()),
-        dst_port: if n % 2 == 0 { 443 } else { 53 },
+        dst_port: if n.is_multiple_of(2) { 443 } else { 53 },
         protocol: 6,
         vlan: None,
         community_id: Some(community(n)),
@@ -64,9 +64,9 @@ pub(crate) fn flow(n: u64) -> FlowRow {
         backward: Sent { packets: 4, bytes: 9_000, ..sent },
         schema: "cic20/1:00000000".into(),
         features,
-        judgement: judgement(if n % 10 == 0 { "scan" } else { "benign" }, (n % 100) as f64 / 100.0),
+        judgement: judgement(if n.is_multiple_of(10) { "scan" } else { "benign" }, (n % 100) as f64 / 100.0),
         alerted: false,
-        context: (n % 3 == 0).then(|| ("tls_sni".into(), format!("host{}.example", n % 50))),
+        context: n.is_multiple_of(3).then(|| ("tls_sni".into(), format!("host{}.example", n % 50))),
     }
 }
 

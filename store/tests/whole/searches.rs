@@ -156,7 +156,7 @@ fn a_search_without_time_resumes_and_finds_everything() {
     let filter = Filter { categories: vec!["scan".into()], score_max: Some(0.0), ..Filter::default() };
     let patient = rows::reader_of(&folder).flows(&filter, None, 10_000).unwrap().rows;
     assert_eq!(patient.len(), 100);
-    let reader = impatient(&folder, 3);
+    let reader = impatient(&folder, 8);
     let (mut found, mut cursor, mut pages, mut cut) = (Vec::new(), None, 0, 0);
     loop {
         let page = reader.flows(&filter, cursor, 10_000).unwrap();
