@@ -57,8 +57,16 @@ impl Door {
     /// Opens a service to HTTP. When `stop` turns true, listeners to the feed are let go.
     #[must_use]
     pub fn new(service: Arc<Service>, settings: Api, stop: watch::Receiver<bool>) -> Arc<Self> {
+        service.feed.sample_predictions(settings.predictions_per_s);
         let limits = Limits::new(&settings);
-        Arc::new(Self { service, settings, limits, tickets: Tickets::default(), counts: Counts::default(), stop })
+        Arc::new(Self {
+            service,
+            settings,
+            limits,
+            tickets: Tickets::default(),
+            counts: Counts::default(),
+            stop,
+        })
     }
 }
 
@@ -76,6 +84,12 @@ pub async fn serve(listeners: Listeners, service: Arc<Service>, settings: Api, s
     };
     listeners.serve(router(door), stop).await;
     tidying.abort();
+}
+
+/// Waits until it is time to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The other end is gone: that is the end, too.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Every route behind its checks.
@@ -142,7 +156,8 @@ pub fn openapi() -> OpenApi {
     let mut document = documented(BODY_MAX).into_openapi();
     document.info.title = "Taphound".to_owned();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    document.info.description = Some("A network intrusion sensor that learns: alerts, reasons, labels.".to_owned());
+    document.info.description =
+        Some("A network intrusion sensor that learns: alerts, reasons, labels.".to_owned());
     document.info.contact = None;
     let components = document.components.get_or_insert_default();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));

@@ -78,11 +78,8 @@ impl Model {
     /// Scores a vector, of a flow that has ended or not.
     #[must_use]
     pub fn score_vector(&self, features: &[f64; FEATURES.len()], ended: bool) -> Scored {
-        let prediction = if ended {
-            self.artifact.predict(features)
-        } else {
-            self.artifact.predict_provisional(features)
-        };
+        let prediction =
+            if ended { self.artifact.predict(features) } else { self.artifact.predict_provisional(features) };
         let novelty = self.artifact.scorer().novelty_forest().map(|_| self.artifact.novelty(features));
         Scored { prediction, novelty }
     }

@@ -14,8 +14,6 @@ pub mod predict;
 mod readers;
 pub mod search;
 pub mod suppress;
-#[cfg(test)]
-pub(crate) mod tests;
 pub mod tokens;
 pub mod vector;
 pub mod when;
@@ -24,8 +22,8 @@ pub mod who;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::{Store, StoreError};
 use store::record::NewAudit;
+use store::{Store, StoreError};
 
 use crate::control::Refusal;
 use crate::fault::Fault;
@@ -149,7 +147,7 @@ impl Service {
     }
 
     /// Has the writer change the store, and waits until it is kept.
-    fn write<T: Send + 'static>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store, u64) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -159,7 +157,15 @@ impl Service {
         })
     }
 
-    fn entry(&self, who: &str, role: &str, action: &str, subject: &str, allowed: bool, detail: String) -> NewAudit {
+    fn entry(
+        &self,
+        who: &str,
+        role: &str,
+        action: &str,
+        subject: &str,
+        allowed: bool,
+        detail: String,
+    ) -> NewAudit {
         NewAudit {
             at_us: self.now_us(),
             actor: who.to_owned(),

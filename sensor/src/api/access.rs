@@ -12,8 +12,8 @@ use super::Door;
 use super::peer::Client;
 use super::problem::Problem;
 use super::session;
-use crate::service::who::{Actor, Role};
 use crate::service::tokens::Bearer;
+use crate::service::who::{Actor, Role};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +99,11 @@ pub(super) async fn check(State(door): State<Arc<Door>>, mut request: Request, n
     };
     match admit(&door, access, &request) {
         Ok(shown) => {
-            request.extensions_mut().insert(shown);
-            next.run(request).await
+            request.extensions_mut().insert(shown.clone());
+            let mut response = next.run(request).await;
+            // For the access log.
+            response.extensions_mut().insert(shown);
+            response
         }
         Err(refused) => {
             door.counts.refusals.inc();
@@ -144,7 +147,8 @@ fn admit(door: &Door, access: Access, request: &Request) -> Result<Shown, Refuse
     };
     let Some((token, carried_by)) = token else {
         let here = client.is_here && !names_another_host(headers);
-        if here && (matches!(access, HereOr(_)) || matches!(access, LegacyOr(_)) && door.settings.legacy_open) {
+        if here && (matches!(access, HereOr(_)) || matches!(access, LegacyOr(_)) && door.settings.legacy_open)
+        {
             return Ok(nobody(needed));
         }
         let problem = Problem::new(
@@ -169,7 +173,11 @@ fn admit(door: &Door, access: Access, request: &Request) -> Result<Shown, Refuse
     }
     if bearer.role < needed {
         let detail = format!("this needs the role {needed}; `{}` is a {}", bearer.subject, bearer.role);
-        return refuse(&bearer.subject, &format!("the role {}", bearer.role), Problem::new(StatusCode::FORBIDDEN, detail));
+        return refuse(
+            &bearer.subject,
+            &format!("the role {}", bearer.role),
+            Problem::new(StatusCode::FORBIDDEN, detail),
+        );
     }
     let actor = Actor { name: bearer.subject.clone(), role: bearer.role, way: "api" };
     Ok(Shown { actor, bearer: Some(bearer) })

@@ -39,27 +39,51 @@ impl Default for Counts {
         Self {
             predictions: kept(
                 &registry,
-                IntCounterVec::new(Opts::new("prediction_requests_total", "Requests to /predict"), &["endpoint"]),
+                IntCounterVec::new(
+                    Opts::new("prediction_requests_total", "Requests to /predict"),
+                    &["endpoint"],
+                ),
             ),
             prediction_latency_ms: kept(&registry, Histogram::with_opts(latency)),
-            refusals: kept(&registry, IntCounter::new("taphound_api_refusals_total", "Requests without the token or role they need")),
+            refusals: kept(
+                &registry,
+                IntCounter::new(
+                    "taphound_api_refusals_total",
+                    "Requests without the token or role they need",
+                ),
+            ),
             slow_listeners: kept(
                 &registry,
-                IntCounter::new("taphound_api_slow_listeners_total", "Listeners to the feed let go because they fell behind"),
+                IntCounter::new(
+                    "taphound_api_slow_listeners_total",
+                    "Listeners to the feed let go because they fell behind",
+                ),
             ),
             answers: kept(
                 &registry,
-                IntCounterVec::new(Opts::new("taphound_api_answers_total", "Answers by class of status"), &["status"]),
+                IntCounterVec::new(
+                    Opts::new("taphound_api_answers_total", "Answers by class of status"),
+                    &["status"],
+                ),
             ),
             model_version: kept(&registry, IntGauge::new("model_version", "Serial of the model at work")),
-            model_reload_count: kept(&registry, IntGauge::new("model_reload_count", "Changes of the model since the start")),
+            model_reload_count: kept(
+                &registry,
+                IntGauge::new("model_reload_count", "Changes of the model since the start"),
+            ),
             model_reloads: ["model_reloads_total", "model_reload_total"]
                 .map(|name| kept(&registry, IntCounter::new(name, "Changes of the model since the start"))),
-            listening: kept(&registry, IntGauge::new("active_websocket_connections", "Listeners to the feed now")),
+            listening: kept(
+                &registry,
+                IntGauge::new("active_websocket_connections", "Listeners to the feed now"),
+            ),
             api_predictions: kept(
                 &registry,
                 IntCounterVec::new(
-                    Opts::new("taphound_api_predictions_total", "Predictions asked for; made = the sum of the others"),
+                    Opts::new(
+                        "taphound_api_predictions_total",
+                        "Predictions asked for; made = the sum of the others",
+                    ),
                     &["where"],
                 ),
             ),

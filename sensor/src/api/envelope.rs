@@ -66,7 +66,8 @@ pub(super) async fn in_time(State(door): State<Arc<Door>>, request: Request, nex
         return next.run(request).await;
     }
     tokio::time::timeout(Duration::from_secs(seconds), next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("this took longer than {seconds} s; ask for less, or raise `api.request_timeout_s`");
+        let detail =
+            format!("this took longer than {seconds} s; ask for less, or raise `api.request_timeout_s`");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(seconds).into_response()
     })
 }
@@ -74,7 +75,9 @@ pub(super) async fn in_time(State(door): State<Arc<Door>>, request: Request, nex
 /// The client's own id if it can stand in a log line, else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let plain = |v: &&HeaderValue| {
-        !v.is_empty() && v.len() <= 64 && v.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        !v.is_empty()
+            && v.len() <= 64
+            && v.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
     };
     let own = headers.get(REQUEST_ID).filter(plain).cloned();
     own.or_else(|| random_id().ok().and_then(|id| HeaderValue::from_str(&id).ok()))

@@ -45,7 +45,8 @@ pub(super) async fn alive() -> &'static str {
     (status = 503, description = "`critical`", body = String, content_type = "text/plain")))]
 pub(super) async fn ready(State(door): State<Arc<Door>>) -> (StatusCode, String) {
     let service = Arc::clone(&door.service);
-    let health = tokio::task::spawn_blocking(move || service.status().health).await.unwrap_or(Health::Critical);
+    let health =
+        tokio::task::spawn_blocking(move || service.status().health).await.unwrap_or(Health::Critical);
     let status = if health == Health::Critical { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, format!("{}\n", health.as_str()))
 }
@@ -54,7 +55,8 @@ pub(super) async fn ready(State(door): State<Arc<Door>>) -> (StatusCode, String)
 #[utoipa::path(get, path = "/metrics", tag = "earlier service", responses(
     (status = 200, description = "Metrics", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Response {
-    let text = tokio::task::spawn_blocking(move || door.service.metrics() + &door.counts.text(&door.service)).await;
+    let text =
+        tokio::task::spawn_blocking(move || door.service.metrics() + &door.counts.text(&door.service)).await;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, kind)], text.unwrap_or_default()).into_response()
 }
@@ -64,7 +66,10 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Response {
     (status = 200, body = Predicted),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn predict(State(door): State<Arc<Door>>, Raw(body): Raw) -> Result<Json<Predicted>, Problem> {
+pub(super) async fn predict(
+    State(door): State<Arc<Door>>,
+    Raw(body): Raw,
+) -> Result<Json<Predicted>, Problem> {
     door.counts.predictions.with_label_values(&["/predict"]).inc();
     // A few tens of microseconds of arithmetic: not worth another thread.
     let predicted = door.service.predict(read_request(&body)?)?;
@@ -78,7 +83,10 @@ fn read_request(body: &[u8]) -> Result<PredictRequest, Problem> {
         let quoted = std::str::from_utf8(body).ok().and_then(quote_what_is_no_number);
         quoted.and_then(|text| serde_json::from_str(&text).ok()).ok_or_else(|| {
             let status = if e.is_data() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
-            Problem::new(status, format!("the body is no prediction request: {e}; send {{\"features\": [20 numbers]}}"))
+            Problem::new(
+                status,
+                format!("the body is no prediction request: {e}; send {{\"features\": [20 numbers]}}"),
+            )
         })
     })
 }
@@ -105,7 +113,10 @@ pub(super) async fn evaluate(
 ) -> Result<Json<Evaluation>, Problem> {
     let broken = |e: axum::extract::multipart::MultipartError| Problem::new(e.status(), e.body_text());
     let mut upload = upload.map_err(|e| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("{}; send the CSV as the field `file` of a form", e.body_text()))
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("{}; send the CSV as the field `file` of a form", e.body_text()),
+        )
     })?;
     while let Some(field) = upload.next_field().await.map_err(broken)? {
         // The earlier clients call it `file`; a form with one file may call it anything.
@@ -114,5 +125,8 @@ pub(super) async fn evaluate(
             return answer(&door, move |service| service.evaluate(&bytes)).await;
         }
     }
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the form has no file; send the CSV as its field `file`"))
+    Err(Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "the form has no file; send the CSV as its field `file`",
+    ))
 }

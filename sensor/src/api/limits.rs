@@ -35,15 +35,15 @@ impl<K: std::hash::Hash + Eq + Clone> Bounded<K> {
     }
 
     fn admit(&self, key: &K) -> Result<(), Problem> {
-        let outcome =
-            if self.keyed.len() < KEYS_MAX { self.keyed.check_key(key) } else { self.rest.check() };
+        let outcome = if self.keyed.len() < KEYS_MAX { self.keyed.check_key(key) } else { self.rest.check() };
         outcome.map_err(|until| too_many(until.wait_time_from(DefaultClock::default().now())))
     }
 }
 
 fn too_many(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + 1;
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, format!("too many requests; wait {seconds} s")).retry_after(seconds)
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, format!("too many requests; wait {seconds} s"))
+        .retry_after(seconds)
 }
 
 impl Limits {

@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 use super::peer::Peer;
+use super::stopped;
 use super::tls::Certificates;
 use crate::config::Api;
 use crate::fault::Fault;
@@ -74,7 +75,10 @@ impl Listeners {
     /// Addresses of the TCP sockets.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|s| if let Socket::Tcp(s) = s { s.local_addr().ok() } else { None }).collect()
+        self.sockets
+            .iter()
+            .filter_map(|s| if let Socket::Tcp(s) = s { s.local_addr().ok() } else { None })
+            .collect()
     }
 
     /// Connections are encrypted.
@@ -112,7 +116,9 @@ fn handed_over() -> Result<Vec<Socket>, Fault> {
     let mut given = listenfd::ListenFd::from_env();
     for index in 0..given.len() {
         let unusable = |e: std::io::Error| {
-            Fault::Config(format!("socket {index} from systemd cannot be used ({e}); use ListenStream= of type TCP or unix"))
+            Fault::Config(format!(
+                "socket {index} from systemd cannot be used ({e}); use ListenStream= of type TCP or unix"
+            ))
         };
         if let Ok(Some(listener)) = given.take_tcp_listener(index) {
             listener.set_nonblocking(true).map_err(unusable)?;
@@ -149,7 +155,7 @@ impl Entrance {
             let Ok(seat) = Arc::clone(&self.room).acquire_owned().await else { return Ok(()) };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+                () = stopped(&mut self.stop) => return Ok(()),
             };
             let (stream, address) = match accepted {
                 Ok(accepted) => accepted,
@@ -182,7 +188,7 @@ impl Entrance {
             let Ok(seat) = Arc::clone(&self.room).acquire_owned().await else { return Ok(()) };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = self.stop.wait_for(|stop| *stop) => return Ok(()),
+                () = stopped(&mut self.stop) => return Ok(()),
             };
             match accepted {
                 Ok((stream, _)) => {
@@ -221,7 +227,7 @@ where
     tokio::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => {}
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(FAREWELL, connection).await;
         }

@@ -1,7 +1,5 @@
 //! The page at `/ui`: files that are part of the program, with a policy that runs nothing else.
 
-use std::sync::Arc;
-
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -26,13 +24,14 @@ pub(super) async fn index(headers: HeaderMap) -> Response {
     answer("index.html", &headers)
 }
 
-pub(super) async fn file(Path(path): Path<Arc<str>>, headers: HeaderMap) -> Response {
+pub(super) async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
     answer(&path, &headers)
 }
 
 fn answer(path: &str, headers: &HeaderMap) -> Response {
     // The page finds its own way among addresses without an ending.
-    let found = FILES.get_file(path).or_else(|| if path.contains('.') { None } else { FILES.get_file("index.html") });
+    let found =
+        FILES.get_file(path).or_else(|| if path.contains('.') { None } else { FILES.get_file("index.html") });
     let Some(file) = found else {
         return Problem::new(StatusCode::NOT_FOUND, format!("the page has no file `{path}`")).into_response();
     };
@@ -44,7 +43,11 @@ fn answer(path: &str, headers: &HeaderMap) -> Response {
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (ETAG, tag),
     ];
-    if known { (StatusCode::NOT_MODIFIED, head).into_response() } else { (head, file.contents()).into_response() }
+    if known {
+        (StatusCode::NOT_MODIFIED, head).into_response()
+    } else {
+        (head, file.contents()).into_response()
+    }
 }
 
 fn tag(file: &File<'_>) -> HeaderValue {

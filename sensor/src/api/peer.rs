@@ -37,7 +37,8 @@ impl Client {
     #[must_use]
     pub fn behind(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> Self {
         let socket = peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
-        let forwarded = ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|h| headers.contains_key(*h));
+        let forwarded =
+            ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|h| headers.contains_key(*h));
         let mut client =
             Self { address: socket, is_here: socket.is_loopback() && !forwarded, secure: peer.tls };
         if !trusted.contains(&socket) {

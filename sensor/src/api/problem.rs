@@ -85,7 +85,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
             // The library's words repeat themselves; serde's part of them says what and where.
-            Err(e) => Err(Problem::new(e.status(), e.body_text().replace(": ", "; ").replacen("; ", ": ", 1))),
+            Err(e) => {
+                Err(Problem::new(e.status(), e.body_text().replace(": ", "; ").replacen("; ", ": ", 1)))
+            }
         }
     }
 }
@@ -111,7 +113,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let found = Query::<T>::from_request_parts(parts, state).await;
         found.map(|Query(value)| Self(value)).map_err(|e| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the query cannot be read: {}", e.body_text()))
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!("the query cannot be read: {}", e.body_text()),
+            )
         })
     }
 }
@@ -125,8 +130,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let found = Path::<T>::from_request_parts(parts, state).await;
         // A path that names nothing of its kind names nothing that is there.
-        found
-            .map(|Path(value)| Self(value))
-            .map_err(|e| Problem::new(StatusCode::NOT_FOUND, format!("the path cannot be read: {}", e.body_text())))
+        found.map(|Path(value)| Self(value)).map_err(|e| {
+            Problem::new(StatusCode::NOT_FOUND, format!("the path cannot be read: {}", e.body_text()))
+        })
     }
 }

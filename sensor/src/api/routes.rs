@@ -36,7 +36,10 @@ pub(super) async fn answer<T: Serialize + Send + 'static>(
         Ok(answer) => Ok(Json(answer?)),
         Err(error) => {
             tracing::error!(%error, "a request failed inside the sensor");
-            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the sensor failed on this request; its log says more"))
+            Err(Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the sensor failed on this request; its log says more",
+            ))
         }
     }
 }
@@ -140,7 +143,11 @@ pub(super) async fn label_by_filter(
 #[utoipa::path(post, path = "/api/v1/labels/import", tag = "labels",
     request_body(content = String, content_type = "text/csv"), responses(
     (status = 200, body = Labelled), (status = 422, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn import_csv(State(door): Sensor, Extension(shown): Who, Raw(body): Raw) -> Answer<Labelled> {
+pub(super) async fn import_csv(
+    State(door): Sensor,
+    Extension(shown): Who,
+    Raw(body): Raw,
+) -> Answer<Labelled> {
     answer(&door, move |service| service.import_csv(&shown.actor, &body)).await
 }
 
@@ -148,7 +155,11 @@ pub(super) async fn import_csv(State(door): Sensor, Extension(shown): Who, Raw(b
 #[utoipa::path(post, path = "/api/v1/labels/import/suricata", tag = "labels",
     request_body(content = String, content_type = "application/x-ndjson"), responses(
     (status = 200, body = Labelled), (status = 422, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn import_suricata(State(door): Sensor, Extension(shown): Who, Raw(body): Raw) -> Answer<Labelled> {
+pub(super) async fn import_suricata(
+    State(door): Sensor,
+    Extension(shown): Who,
+    Raw(body): Raw,
+) -> Answer<Labelled> {
     answer(&door, move |service| service.import_suricata(&shown.actor, &body)).await
 }
 
@@ -223,7 +234,11 @@ pub(super) async fn verify_model(State(door): Sensor, Raw(body): Raw) -> Answer<
     (status = 200, body = Models),
     (status = 409, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn install_model(State(door): Sensor, Extension(shown): Who, Raw(body): Raw) -> Answer<Models> {
+pub(super) async fn install_model(
+    State(door): Sensor,
+    Extension(shown): Who,
+    Raw(body): Raw,
+) -> Answer<Models> {
     answer(&door, move |service| service.install_model(&shown.actor, &body)).await
 }
 
@@ -238,7 +253,11 @@ pub(super) async fn roll_back_model(State(door): Sensor, Extension(shown): Who) 
 #[utoipa::path(put, path = "/api/v1/model/shadow", tag = "model",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 200, body = Models), (status = 422, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn shadow_model(State(door): Sensor, Extension(shown): Who, Raw(body): Raw) -> Answer<Models> {
+pub(super) async fn shadow_model(
+    State(door): Sensor,
+    Extension(shown): Who,
+    Raw(body): Raw,
+) -> Answer<Models> {
     answer(&door, move |service| service.shadow_model(&shown.actor, &body)).await
 }
 

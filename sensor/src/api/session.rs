@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Extension;
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -111,7 +111,10 @@ pub(super) async fn open(
     let bearer = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok());
     let bearer = bearer.and_then(|v| v.strip_prefix("Bearer ")).map(|t| t.trim().to_owned());
     let token = login.token.or(bearer).ok_or_else(|| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "`token` is missing; send the one that `taphound token create` printed")
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "`token` is missing; send the one that `taphound token create` printed",
+        )
     })?;
     let now_s = door.service.now_s();
     let known = door.service.tokens.verify(&token, now_s);
@@ -130,8 +133,13 @@ pub(super) async fn open(
     let (access_token, expires_s) = door.service.tokens.session(&bearer, now_s, life_s)?;
     let expires_in = expires_s.saturating_sub(now_s);
     let cookie = cookie_value(&access_token, expires_in, client.secure);
-    let session =
-        Session { access_token, token_type: "bearer", expires_in, role: bearer.role, subject: bearer.subject };
+    let session = Session {
+        access_token,
+        token_type: "bearer",
+        expires_in,
+        role: bearer.role,
+        subject: bearer.subject,
+    };
     Ok(([(SET_COOKIE, cookie)], Json(session)).into_response())
 }
 
@@ -148,7 +156,8 @@ fn read_login(headers: &HeaderMap, body: &Bytes) -> Result<Login, Problem> {
         // A token has no character that a form would write otherwise.
         return Ok(Login { token, username: None });
     }
-    serde_json::from_slice(body).map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body is no login: {e}")))
+    serde_json::from_slice(body)
+        .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, format!("the body is no login: {e}")))
 }
 
 /// Ends the session, and takes the cookie back.
@@ -197,7 +206,11 @@ pub(super) async fn ticket(
     State(door): State<Arc<Door>>,
     Extension(shown): Extension<Shown>,
 ) -> Result<(StatusCode, Json<Ticket>), Problem> {
-    let bearer = shown.bearer.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "a ticket needs a token"))?;
+    let bearer =
+        shown.bearer.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "a ticket needs a token"))?;
     let now_s = door.service.now_s();
-    Ok((StatusCode::CREATED, Json(Ticket { ticket: door.tickets.issue(bearer, now_s)?, expires_in: TICKET_LIFE_S })))
+    Ok((
+        StatusCode::CREATED,
+        Json(Ticket { ticket: door.tickets.issue(bearer, now_s)?, expires_in: TICKET_LIFE_S }),
+    ))
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::stopped;
 use crate::fault::Fault;
 
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -46,7 +47,7 @@ impl Certificates {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => self.look(),
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
             }
         }
     }
@@ -75,10 +76,13 @@ fn stamp(chain: &Path, key: &Path) -> Stamp {
 
 fn config(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, Fault> {
     let unreadable = |path: &Path, e: &dyn std::fmt::Display| {
-        Fault::Config(format!("{}: cannot be used ({e}); it must be PEM that the sensor may read", path.display()))
+        Fault::Config(format!(
+            "{}: cannot be used ({e}); it must be PEM that the sensor may read",
+            path.display()
+        ))
     };
     let certificates = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .and_then(|found| found.collect::<Result<Vec<_>, _>>())
         .map_err(|e| unreadable(chain, &e))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, &e))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -87,7 +91,9 @@ fn config(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, Fault> {
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, private))
         .map_err(|e| {
             let (chain, key) = (chain.display(), key.display());
-            Fault::Config(format!("{chain} and {key} cannot be used together ({e}); name a certificate and its key"))
+            Fault::Config(format!(
+                "{chain} and {key} cannot be used together ({e}); name a certificate and its key"
+            ))
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))

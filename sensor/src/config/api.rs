@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+
 /// `[api]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -74,6 +76,15 @@ impl Api {
     #[must_use]
     pub fn tls(&self) -> bool {
         !self.tls_cert.as_os_str().is_empty()
+    }
+
+    /// Refuses values outside their ranges.
+    ///
+    /// # Errors
+    /// Everything that is wrong, a line each.
+    pub fn check(&self) -> Result<(), Fault> {
+        let wrong = self.faults();
+        if wrong.is_empty() { Ok(()) } else { Err(Fault::Config(wrong.join("\n"))) }
     }
 
     /// What is wrong with it, a line each.

@@ -1,8 +1,8 @@
 //! A labelled CSV against the model at work: metrics and confusion matrix. Nothing is stored, nothing is learnt.
 
+use model::Category;
 use model::metrics::{ConfusionMatrix, roc_auc};
 use model::schema::{FEATURES, N_FEATURES};
-use model::Category;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -142,7 +142,10 @@ fn columns(header: &csv::ByteRecord) -> Result<Columns, Refusal> {
         } else if let Some(feature) = feature_named(name) {
             // CIC-IDS2017 has `Fwd Header Length` twice, but none of ours.
             if features[feature].replace(at).is_some() {
-                return Err(Refusal::invalid(format!("the CSV has the column `{}` twice", FEATURES[feature])));
+                return Err(Refusal::invalid(format!(
+                    "the CSV has the column `{}` twice",
+                    FEATURES[feature]
+                )));
             }
         }
     }

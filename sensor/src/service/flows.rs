@@ -96,14 +96,16 @@ impl Service {
     /// # Errors
     /// There is none, or the store does not answer.
     pub fn flow(&self, id: &str) -> Result<FlowDetail, Refusal> {
-        let name: FlowId = id.parse().map_err(|e| Refusal::not_found(format!("{e}")))?;
+        let name = id.parse::<FlowId>().map_err(|e| Refusal::not_found(format!("{e}")))?;
         let found = self.readers.read(|reader| {
             let Some(flow) = reader.flow(&name.to_string())? else { return Ok(None) };
             let (snapshots, labels) = (reader.snapshots(name)?, reader.labels_of(&name.to_string())?);
             Ok(Some((flow, snapshots, labels)))
         })?;
         let (stored, snapshots, labels) = found.ok_or_else(|| {
-            Refusal::not_found(format!("there is no flow {name} in the store; it may have made room, or not have ended yet"))
+            Refusal::not_found(format!(
+                "there is no flow {name} in the store; it may have made room, or not have ended yet"
+            ))
         })?;
         let row = &stored.row;
         let serving = self.slot().load();
@@ -150,7 +152,8 @@ impl Service {
             };
             Ok(alert.map(|alert| (alert, snapshots)))
         })?;
-        let (stored, snapshots) = found.ok_or_else(|| Refusal::not_found(format!("there is no alert {}", short(id))))?;
+        let (stored, snapshots) =
+            found.ok_or_else(|| Refusal::not_found(format!("there is no alert {}", short(id))))?;
         let labels = self.readers.read(|reader| reader.labels_of(id))?;
         Ok(AlertDetail {
             alert: stored.into(),
@@ -172,7 +175,8 @@ impl Service {
             let alerts = if incident.is_some() { reader.alerts(&of_it, None, 100)?.rows } else { Vec::new() };
             Ok(incident.map(|incident| (incident, alerts)))
         })?;
-        let (stored, alerts) = found.ok_or_else(|| Refusal::not_found(format!("there is no incident {}", short(id))))?;
+        let (stored, alerts) =
+            found.ok_or_else(|| Refusal::not_found(format!("there is no incident {}", short(id))))?;
         Ok(IncidentDetail { incident: stored.into(), shown: alerts.into_iter().map(Alert::from).collect() })
     }
 }

@@ -50,7 +50,9 @@ impl Taken {
 
     fn take(&mut self, label: NewLabel) -> Result<(), Refusal> {
         if self.labels.len() == IMPORT_MAX {
-            return Err(Refusal::invalid(format!("an import gives at most {IMPORT_MAX} labels; cut the file in parts")));
+            return Err(Refusal::invalid(format!(
+                "an import gives at most {IMPORT_MAX} labels; cut the file in parts"
+            )));
         }
         self.labels.push(label);
         Ok(())
@@ -66,15 +68,20 @@ impl Service {
     pub fn import_csv(&self, actor: &Actor, bytes: &[u8]) -> Result<Labelled, Refusal> {
         let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
         let header = reader.headers().map_err(unreadable)?.clone();
-        let column = |names: &[&str]| header.iter().position(|h| names.iter().any(|n| h.eq_ignore_ascii_case(n)));
+        let column =
+            |names: &[&str]| header.iter().position(|h| names.iter().any(|n| h.eq_ignore_ascii_case(n)));
         let (Some(subject), Some(label)) = (column(&["subject", "uid", "id"]), column(&["label"])) else {
-            return Err(Refusal::invalid("the CSV needs the columns subject and label (category and reason are welcome)"));
+            return Err(Refusal::invalid(
+                "the CSV needs the columns subject and label (category and reason are welcome)",
+            ));
         };
         let (category, reason) = (column(&["category"]), column(&["reason"]));
         let mut taken = Taken::default();
         for (index, row) in reader.records().enumerate() {
             let row = row.map_err(unreadable)?;
-            let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).filter(|c| !c.is_empty()).map(str::to_owned);
+            let cell = |at: Option<usize>| {
+                at.and_then(|at| row.get(at)).filter(|c| !c.is_empty()).map(str::to_owned)
+            };
             let subject = row.get(subject).unwrap_or_default();
             if !self.knows(subject)? {
                 taken.skip(index + 2, format_args!("no flow or alert `{}`", super::flows::short(subject)));
@@ -120,13 +127,24 @@ impl Service {
             };
             let found = self.flows_at(&community_id, at_us)?;
             if found.is_empty() {
-                taken.skip(index + 1, format_args!("no flow {} at that time", super::flows::short(&community_id)));
+                taken.skip(
+                    index + 1,
+                    format_args!("no flow {} at that time", super::flows::short(&community_id)),
+                );
             }
-            let signature = event.alert.map(|a| format!("{} ({})", super::flows::short(&a.signature), a.signature_id));
+            let signature =
+                event.alert.map(|a| format!("{} ({})", super::flows::short(&a.signature), a.signature_id));
             for subject in found {
                 // Several alerts of one flow say the same.
                 if seen.insert(subject.clone()) {
-                    taken.take(self.new_label(actor, "suricata", &subject, "attack", None, signature.clone())?)?;
+                    taken.take(self.new_label(
+                        actor,
+                        "suricata",
+                        &subject,
+                        "attack",
+                        None,
+                        signature.clone(),
+                    )?)?;
                 }
             }
         }
@@ -139,7 +157,8 @@ impl Service {
     }
 
     fn knows(&self, subject: &str) -> Result<bool, Refusal> {
-        self.readers.read(|reader| Ok(reader.flow(subject)?.is_some() || reader.detection(subject)?.is_some()))
+        self.readers
+            .read(|reader| Ok(reader.flow(subject)?.is_some() || reader.detection(subject)?.is_some()))
     }
 
     fn flows_at(&self, community_id: &str, at_us: u64) -> Result<Vec<String>, Refusal> {

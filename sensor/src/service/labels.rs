@@ -175,7 +175,9 @@ impl Service {
         let labels = give
             .labels
             .iter()
-            .map(|g| self.new_label(actor, actor.way, &g.subject, &g.label, g.category.clone(), g.reason.clone()))
+            .map(|g| {
+                self.new_label(actor, actor.way, &g.subject, &g.label, g.category.clone(), g.reason.clone())
+            })
             .collect::<Result<Vec<_>, _>>()?;
         self.give(actor, labels, "label")
     }
@@ -208,7 +210,9 @@ impl Service {
     pub fn label_by_filter(&self, actor: &Actor, asked: &LabelByFilter) -> Result<Labelled, Refusal> {
         let bare = Search { limit: None, cursor: None, ..asked.filter.clone() };
         if bare == Search::default() {
-            return Err(Refusal::invalid("`filter` has no condition: it would label every flow; name at least one"));
+            return Err(Refusal::invalid(
+                "`filter` has no condition: it would label every flow; name at least one",
+            ));
         }
         // A label that makes no sense is refused before anything is looked for.
         self.new_label(actor, actor.way, "-", &asked.label, asked.category.clone(), asked.reason.clone())?;
@@ -227,7 +231,14 @@ impl Service {
             .iter()
             .map(|flow| {
                 let subject = flow.row.id.to_string();
-                self.new_label(actor, actor.way, &subject, &asked.label, asked.category.clone(), asked.reason.clone())
+                self.new_label(
+                    actor,
+                    actor.way,
+                    &subject,
+                    &asked.label,
+                    asked.category.clone(),
+                    asked.reason.clone(),
+                )
             })
             .collect::<Result<Vec<_>, _>>()?;
         self.give(actor, labels, "label by filter")
@@ -292,9 +303,14 @@ impl Service {
             None => None,
             Some(name) => {
                 let category: model::Category =
-                    name.parse().map_err(|e: model::category::UnknownCategory| Refusal::invalid(format!("`category`: {e}")))?;
+                    name.parse().map_err(|e: model::category::UnknownCategory| {
+                        Refusal::invalid(format!("`category`: {e}"))
+                    })?;
                 if (label == Label::Attack) != category.is_attack() {
-                    return Err(Refusal::invalid(format!("`category`: {category} does not go with {}", label.as_str())));
+                    return Err(Refusal::invalid(format!(
+                        "`category`: {category} does not go with {}",
+                        label.as_str()
+                    )));
                 }
                 (label == Label::Attack).then(|| category.as_str().to_owned())
             }
@@ -313,7 +329,12 @@ impl Service {
         })
     }
 
-    pub(super) fn give(&self, actor: &Actor, labels: Vec<NewLabel>, action: &str) -> Result<Labelled, Refusal> {
+    pub(super) fn give(
+        &self,
+        actor: &Actor,
+        labels: Vec<NewLabel>,
+        action: &str,
+    ) -> Result<Labelled, Refusal> {
         let count = labels.len();
         let subject = labels.first().map_or(String::new(), |l| l.subject.clone());
         let said = labels.first().map_or("", |l| l.label.as_str());

@@ -114,7 +114,11 @@ impl Service {
         let (version, digest) = (model.version(), model.artifact().digest().to_string());
         installed::put(&self.parts.state_dir, version, bytes).map_err(|e| not_kept(&e))?;
         self.slot().install(model);
-        self.model_changed(actor, "model install", format!("{digest}, in place of {}", now.active.version()))?;
+        self.model_changed(
+            actor,
+            "model install",
+            format!("{digest}, in place of {}", now.active.version()),
+        )?;
         Ok(self.models())
     }
 

@@ -120,17 +120,24 @@ impl Service {
             "suppressions" => give(self.suppressions()),
             "suppressions/add" => with(args, |a: AddSuppression| give(self.suppress(actor, &a))),
             "suppressions/lift" => with(args, |a: ById| {
-                let number = a.id.parse().map_err(|_| Refusal::invalid("`id` is the number of a suppression"));
+                let number =
+                    a.id.parse().map_err(|_| Refusal::invalid("`id` is the number of a suppression"));
                 give(number.and_then(|id| self.lift_suppression(actor, id)))
             }),
             "model" => give(Ok(self.models())),
             "model/verify" => with(args, |a: ModelFrom| give(a.read().and_then(|b| self.verify_model(&b)))),
-            "model/install" => with(args, |a: ModelFrom| give(a.read().and_then(|b| self.install_model(actor, &b)))),
-            "model/shadow" => with(args, |a: ModelFrom| give(a.read().and_then(|b| self.shadow_model(actor, &b)))),
+            "model/install" => {
+                with(args, |a: ModelFrom| give(a.read().and_then(|b| self.install_model(actor, &b))))
+            }
+            "model/shadow" => {
+                with(args, |a: ModelFrom| give(a.read().and_then(|b| self.shadow_model(actor, &b))))
+            }
             "model/shadow/end" => give(self.end_shadow(actor)),
             "model/rollback" => give(self.roll_back_model(actor)),
             "audit" => with(args, |a: AuditBefore| give(self.audit_log(&a))),
-            "token/create" => with(args, |a: CreateToken| give(self.create_token(actor, &a, Self::TOKEN_DAYS))),
+            "token/create" => {
+                with(args, |a: CreateToken| give(self.create_token(actor, &a, Self::TOKEN_DAYS)))
+            }
             "token/list" => give(Ok(self.token_list())),
             "token/revoke" => with(args, |a: ById| give(self.revoke_token(actor, &a.id))),
             _ => return None,
@@ -204,12 +211,19 @@ impl ModelFrom {
     }
 }
 
-fn with<A: DeserializeOwned>(args: Value, work: impl FnOnce(A) -> Result<Value, Refusal>) -> Result<Value, Refusal> {
+fn with<A: DeserializeOwned>(
+    args: Value,
+    work: impl FnOnce(A) -> Result<Value, Refusal>,
+) -> Result<Value, Refusal> {
     let args = if args.is_null() { json!({}) } else { args };
-    work(serde_json::from_value(args).map_err(|e| Refusal::invalid(format!("the arguments do not fit: {e}")))?)
+    work(
+        serde_json::from_value(args)
+            .map_err(|e| Refusal::invalid(format!("the arguments do not fit: {e}")))?,
+    )
 }
 
 fn give<T: Serialize>(answer: Result<T, Refusal>) -> Result<Value, Refusal> {
     let answer = answer?;
-    serde_json::to_value(answer).map_err(|e| Refusal::unavailable(format!("the answer cannot be written ({e})")))
+    serde_json::to_value(answer)
+        .map_err(|e| Refusal::unavailable(format!("the answer cannot be written ({e})")))
 }

@@ -27,12 +27,11 @@ pub struct PredictRequest {
 }
 
 /// For the schema: a list or an object of numbers.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[allow(dead_code)]
 pub enum FeatureValues {
     /// In the schema's order.
-    #[schema(min_items = 20, max_items = 20)]
     List(Vec<f64>),
     /// By name.
     ByName(std::collections::BTreeMap<String, f64>),
@@ -102,7 +101,11 @@ impl Service {
         let written = match request.features {
             Value::Array(list) => Written::List(list),
             Value::Object(map) => Written::ByName(map),
-            _ => return Err(Refusal::invalid("`features` must be a list of 20 numbers or an object of numbers by name")),
+            _ => {
+                return Err(Refusal::invalid(
+                    "`features` must be a list of 20 numbers or an object of numbers by name",
+                ));
+            }
         };
         let vector = written.vector()?;
         let serving = self.slot().load();
@@ -154,7 +157,11 @@ impl Service {
             .chain_update(number.to_be_bytes())
             .finalize();
         uid.copy_from_slice(&digest[..16]);
-        let sent = |packets: f64, bytes: f64| Sent { packets: packets as u64, bytes: bytes as u64, ..Sent::default() };
+        let sent = |packets: f64, bytes: f64| Sent {
+            packets: packets as u64,
+            bytes: bytes as u64,
+            ..Sent::default()
+        };
         FlowRow {
             id: FlowId { uid, segment: 0 },
             source: Source::Api,
@@ -167,7 +174,9 @@ impl Service {
             vlan: None,
             community_id: None,
             start_us: now_us,
-            end_us: now_us.saturating_add(features[0].max(0.0) as u64).min(now_us.saturating_add(86_400_000_000)),
+            end_us: now_us
+                .saturating_add(features[0].max(0.0) as u64)
+                .min(now_us.saturating_add(86_400_000_000)),
             end_reason: "api".to_owned(),
             forward: sent(features[1], features[3]),
             backward: sent(features[2], features[4]),

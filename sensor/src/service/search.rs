@@ -101,9 +101,9 @@ impl Search {
             address: self
                 .address
                 .as_deref()
-                .map(str::parse)
+                .map(str::parse::<store::record::Cidr>)
                 .transpose()
-                .map_err(|e: store::record::NotOne| named("address", e.to_string()))?,
+                .map_err(|e| named("address", e.to_string()))?,
             port: self.port,
             community_id: self.community_id.clone(),
             label: self.label.as_deref().map(label).transpose()?,
@@ -118,7 +118,8 @@ impl Search {
     }
 
     fn cursor(&self) -> Result<Option<Cursor>, Refusal> {
-        let read = |text: &str| text.parse().map_err(|e| Refusal::invalid(format!("`cursor`: {e}")));
+        let read =
+            |text: &str| text.parse::<Cursor>().map_err(|e| Refusal::invalid(format!("`cursor`: {e}")));
         self.cursor.as_deref().map(read).transpose()
     }
 
@@ -126,14 +127,17 @@ impl Search {
         match self.limit {
             None => Ok(LIMIT),
             Some(limit @ 1..=LIMIT_MAX) => Ok(limit),
-            Some(limit) => Err(Refusal::invalid(format!("`limit` is {limit}: use a value from 1 to {LIMIT_MAX}"))),
+            Some(limit) => {
+                Err(Refusal::invalid(format!("`limit` is {limit}: use a value from 1 to {LIMIT_MAX}")))
+            }
         }
     }
 }
 
 fn severity(name: &str) -> Result<Severity, Refusal> {
-    Severity::named(name)
-        .ok_or_else(|| Refusal::invalid(format!("`min_severity`: `{name}` is none; known: low, medium, high, critical")))
+    Severity::named(name).ok_or_else(|| {
+        Refusal::invalid(format!("`min_severity`: `{name}` is none; known: low, medium, high, critical"))
+    })
 }
 
 fn source(name: &str) -> Result<Source, Refusal> {
@@ -171,7 +175,11 @@ impl Service {
     /// # Errors
     /// A condition makes no sense, or the store does not answer.
     pub fn incidents(&self, search: &Search) -> Result<Page<Incident>, Refusal> {
-        self.page(search, |reader, filter, after, limit| reader.incidents(filter, after, limit), Incident::from)
+        self.page(
+            search,
+            |reader, filter, after, limit| reader.incidents(filter, after, limit),
+            Incident::from,
+        )
     }
 
     /// Flows, newest first.

@@ -121,13 +121,14 @@ impl Service {
     fn rule(&self, actor: &Actor, add: &AddSuppression) -> Result<NewSuppression, Refusal> {
         let range = |name: &str, text: &Option<String>| -> Result<Option<Cidr>, Refusal> {
             let read = |e: NotOne| Refusal::invalid(format!("`{name}`: {e}"));
-            text.as_deref().map(|t| t.parse().map_err(read)).transpose()
+            text.as_deref().map(|t| t.parse::<Cidr>().map_err(read)).transpose()
         };
         let category = match add.category.as_deref() {
             None => None,
             Some(name) => {
-                let category: model::Category =
-                    name.parse().map_err(|e| Refusal::invalid(format!("`category`: {e}")))?;
+                let category = name
+                    .parse::<model::Category>()
+                    .map_err(|e| Refusal::invalid(format!("`category`: {e}")))?;
                 if !category.is_attack() {
                     return Err(Refusal::invalid("`category`: benign is never shown; name an attack"));
                 }
@@ -155,7 +156,9 @@ impl Service {
             expires_us: add.expires.as_deref().map(until).transpose()?,
         };
         if rule.src.is_none() && rule.dst.is_none() && rule.port.is_none() && rule.category.is_none() {
-            return Err(Refusal::invalid("without a condition it would hide everything; name src, dst, port or category"));
+            return Err(Refusal::invalid(
+                "without a condition it would hide everything; name src, dst, port or category",
+            ));
         }
         Ok(rule)
     }

@@ -112,12 +112,18 @@ fn from_map(map: &Map<String, Value>) -> Result<[f64; N_FEATURES], Refusal> {
             wrong.push(format!("`{name}` is {}", short(value)));
         }
     }
-    let missing: Vec<String> =
-        FEATURES.iter().zip(present).filter(|(_, there)| !there).map(|(name, _)| format!("`{name}`")).collect();
+    let missing: Vec<String> = FEATURES
+        .iter()
+        .zip(present)
+        .filter(|(_, there)| !there)
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
     for (names, what) in [(unknown, "unknown"), (twice, "there twice"), (missing, "missing")] {
         if !names.is_empty() {
             let (count, names) = (names.len(), names[..names.len().min(N_FEATURES)].join(", "));
-            return Err(Refusal::invalid(format!("{count} of `features` {what}: {names}; the schema has {N_FEATURES}")));
+            return Err(Refusal::invalid(format!(
+                "{count} of `features` {what}: {names}; the schema has {N_FEATURES}"
+            )));
         }
     }
     if !wrong.is_empty() {
@@ -150,7 +156,8 @@ pub fn quote_what_is_no_number(text: &str) -> Option<String> {
             out.push_str(&rest[..end]);
             rest = &rest[end..];
         } else if c.is_ascii_alphanumeric() || "+-.".contains(c) {
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(rest.len());
+            let end =
+                rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).unwrap_or(rest.len());
             let word = &rest[..end];
             if word.parse::<f64>().is_ok_and(|number| !number.is_finite()) {
                 out.extend(["\"", word, "\""]);

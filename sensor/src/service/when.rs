@@ -33,7 +33,8 @@ fn date_time(text: &str) -> Option<u64> {
     let mut parts = date.split('-');
     let mut next = |length: usize| {
         let part = parts.next()?;
-        (part.len() == length && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i64>().ok())?
+        (part.len() == length && part.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| part.parse::<i64>().ok())?
     };
     let (year, month, day) = (next(4)?, next(2)?, next(2)?);
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
@@ -101,7 +102,17 @@ mod tests {
         ] {
             assert_eq!(read_time(text), Ok(us), "{text}");
         }
-        for text in ["", "yesterday", "12", "-5", "2023-13-01", "2023-11-14T25:00Z", "2023-11-14T22:13:20+1", "1e9", "20231114T101010"] {
+        for text in [
+            "",
+            "yesterday",
+            "12",
+            "-5",
+            "2023-13-01",
+            "2023-11-14T25:00Z",
+            "2023-11-14T22:13:20+1",
+            "1e9",
+            "20231114T101010",
+        ] {
             assert!(read_time(text).is_err(), "{text}");
         }
     }

@@ -60,7 +60,9 @@ impl Choice {
     pub fn wants(&self, event: &Event) -> bool {
         self.topics.contains(&event.topic)
             && match (self.severity_min, event.severity) {
-                (Some(least), Some(severity)) => Severity::named(severity.as_str()).is_none_or(|s| s >= least),
+                (Some(least), Some(severity)) => {
+                    Severity::named(severity.as_str()).is_none_or(|s| s >= least)
+                }
                 _ => true,
             }
     }

@@ -13,9 +13,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::{Choice, FeedQuery, Seat, gap, outstayed, sit};
-use crate::api::Door;
 use crate::api::access::Shown;
 use crate::api::problem::{Asked, Problem};
+use crate::api::{Door, stopped};
 use crate::feed::{Event, Listening};
 
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -54,8 +54,7 @@ pub(in crate::api) async fn events(
         before.push(Sent::default().event("gap").data(gap(since, door.service.feed.newest())));
     }
     let stop = door.stop.clone();
-    let listener =
-        Listener { door, shown, choice, before, listening, stop, ended: false, _seat: seat };
+    let listener = Listener { door, shown, choice, before, listening, stop, ended: false, _seat: seat };
     let stream = stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -84,7 +83,7 @@ impl Listener {
                     }
                     Err(RecvError::Closed) => return None,
                 },
-                _ = self.stop.wait_for(|stop| *stop) => return None,
+                () = stopped(&mut self.stop) => return None,
                 () = look => if outstayed(&self.door, &self.shown).is_some() { return None },
             }
         }

@@ -11,9 +11,9 @@ use axum::response::Response;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Choice, FeedQuery, Seat, gap, outstayed, sit};
-use crate::api::Door;
 use crate::api::access::Shown;
 use crate::api::problem::{Asked, Problem};
+use crate::api::{Door, stopped};
 use crate::feed::Listening;
 
 /// The sensor stops.
@@ -45,7 +45,8 @@ pub(in crate::api) async fn listen(
 ) -> Result<Response, Problem> {
     let choice = query.choice().map_err(|e| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, e))?;
     let upgrade = upgrade.map_err(|e| {
-        let detail = format!("this address speaks WebSocket ({}); /api/v1/events speaks plain HTTP", e.body_text());
+        let detail =
+            format!("this address speaks WebSocket ({}); /api/v1/events speaks plain HTTP", e.body_text());
         Problem::new(e.status(), detail)
     })?;
     let since = query.since;
@@ -98,7 +99,7 @@ impl Listener {
                     Some(why) => Err((LOGGED_OUT, why)),
                     None => self.send(Message::Ping(axum::body::Bytes::new())).await,
                 },
-                _ = stop.wait_for(|stop| *stop) => Err((GOING_AWAY, "the sensor stops")),
+                () = stopped(&mut stop) => Err((GOING_AWAY, "the sensor stops")),
             };
             if let Err(end) = next {
                 return end;
@@ -137,14 +138,16 @@ impl Listener {
         if text.as_str() == "ping" {
             return Ok(());
         }
-        let asked = serde_json::from_str::<FeedQuery>(&text).map_err(|e| e.to_string()).and_then(|q| q.choice());
-        self.choice = asked.map_err(|_| (UNSUPPORTED, "say {\"types\": \"alert,incident\", \"min_severity\": \"high\"}"))?;
+        let asked =
+            serde_json::from_str::<FeedQuery>(&text).map_err(|e| e.to_string()).and_then(|q| q.choice());
+        self.choice = asked
+            .map_err(|_| (UNSUPPORTED, "say {\"types\": \"alert,incident\", \"min_severity\": \"high\"}"))?;
         Ok(())
     }
 
     async fn close(mut self, code: u16, reason: &'static str) {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.socket.send(Message::Close(Some(frame)))).await;
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.socket.close()).await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(1), self.socket.send(Message::Close(Some(frame)))).await;
     }
 }

@@ -31,7 +31,11 @@ fn only_trusted_proxies_are_believed() {
     ] {
         let headers: Vec<_> = forwarded.iter().map(|f| ("x-forwarded-for", *f)).collect();
         let found = client(peer, trusted, &headers);
-        assert_eq!((found.address.to_string().as_str(), found.is_here), (expected, here), "{peer} {forwarded:?}");
+        assert_eq!(
+            (found.address.to_string().as_str(), found.is_here),
+            (expected, here),
+            "{peer} {forwarded:?}"
+        );
     }
 }
 

@@ -63,11 +63,7 @@ impl Key {
         // Times are judged by the caller, whose clock is an argument.
         rules.validate_exp = false;
         rules.validate_nbf = false;
-        Self {
-            encoding: EncodingKey::from_secret(secret),
-            decoding: DecodingKey::from_secret(secret),
-            rules,
-        }
+        Self { encoding: EncodingKey::from_secret(secret), decoding: DecodingKey::from_secret(secret), rules }
     }
 
     /// The signed token. Strings and numbers always serialize.
