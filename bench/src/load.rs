@@ -66,7 +66,13 @@ fn main() -> ExitCode {
     }
     let ratio = |q: f64| predict.quantile_us(q) as f64 / health.quantile_us(q).max(1) as f64;
     let more = |q: f64| predict.quantile_us(q) as i64 - health.quantile_us(q) as i64;
-    println!("ratio     p50 {:.2} ({:+} us), p99 {:.2} ({:+} us)", ratio(0.5), more(0.5), ratio(0.99), more(0.99));
+    println!(
+        "ratio     p50 {:.2} ({:+} us), p99 {:.2} ({:+} us)",
+        ratio(0.5),
+        more(0.5),
+        ratio(0.99),
+        more(0.99)
+    );
     ExitCode::from(u8::from(health.failed + predict.failed > 0))
 }
 

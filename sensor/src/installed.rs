@@ -25,8 +25,12 @@ pub fn load(state_dir: &Path, trust: &Trust) -> Result<(Model, Option<Fault>), F
     }
     // Expiry gates installing, not running.
     let installed = crate::scoring::read(&file).and_then(|bytes| {
-        model::Artifact::read(&bytes, trust)
-            .map_err(|e| Fault::BadData(format!("{}: {e}; the model inside this program works in its place", file.display())))
+        model::Artifact::read(&bytes, trust).map_err(|e| {
+            Fault::BadData(format!(
+                "{}: {e}; the model inside this program works in its place",
+                file.display()
+            ))
+        })
     });
     match installed {
         Ok(artifact) => Ok((Model::of(artifact), None)),

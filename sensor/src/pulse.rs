@@ -13,7 +13,8 @@ use crate::live::{Alarm, LinkState, Live, Reports};
 use crate::recorder::Found;
 use crate::slot::ModelSlot;
 use crate::status::{
-    Accounting, FeedStatus, Health, HostStatus, ModelStatus, SourceStatus, StageLatency, Status, StoreStatus, Traffic,
+    Accounting, FeedStatus, Health, HostStatus, ModelStatus, SourceStatus, StageLatency, Status, StoreStatus,
+    Traffic,
 };
 use crate::writer::{RowKind, WriterHandle};
 
@@ -85,7 +86,8 @@ impl Pulse {
         self.note_model(&mut status, reports.as_ref());
         match &reports {
             Some(reports) => self.note_traffic(&mut status, reports, now_us),
-            None => status.complain(Health::Degraded, "nothing is captured: name an interface (`capture.interfaces`)"),
+            None => status
+                .complain(Health::Degraded, "nothing is captured: name an interface (`capture.interfaces`)"),
         }
         status
     }
@@ -158,7 +160,11 @@ impl Pulse {
             ..Accounting::default()
         };
         let by_class = |count: fn(&store::ClassCount) -> u64| -> BTreeMap<String, u64> {
-            Class::ALL.iter().zip(&counts.classes).map(|(class, c)| (class.as_str().to_owned(), count(c))).collect()
+            Class::ALL
+                .iter()
+                .zip(&counts.classes)
+                .map(|(class, c)| (class.as_str().to_owned(), count(c)))
+                .collect()
         };
         status.store = StoreStatus {
             path: self.store_path.display().to_string(),
@@ -198,7 +204,11 @@ fn sources(reports: &Reports) -> Vec<SourceStatus> {
     let mut sources: Vec<SourceStatus> = Vec::new();
     for ring in &reports.rings {
         if sources.last().is_none_or(|source| source.name != ring.source) {
-            sources.push(SourceStatus { name: ring.source.clone(), state: "up".into(), ..SourceStatus::default() });
+            sources.push(SourceStatus {
+                name: ring.source.clone(),
+                state: "up".into(),
+                ..SourceStatus::default()
+            });
         }
         let Some(source) = sources.last_mut() else { continue };
         match &ring.state {
@@ -252,7 +262,9 @@ fn flow_terms(reports: &Reports) -> BTreeMap<String, u64> {
         ("provisional_shed", s.provisional_shed),
         ("events_shed", s.events_shed),
     ]);
-    all.extend(EndReason::ALL.iter().zip(f.ended_by).map(|(reason, n)| (format!("ended_by_{}", reason.as_str()), n)));
+    all.extend(
+        EndReason::ALL.iter().zip(f.ended_by).map(|(reason, n)| (format!("ended_by_{}", reason.as_str()), n)),
+    );
     all
 }
 

@@ -18,9 +18,6 @@ const DETECTION_BYTES: usize = 240;
 const INCIDENT_BYTES: usize = 200;
 
 impl Store {
-    /// The disk is told to keep everything at least so often.
-    const SYNC_EVERY_US: u64 = 1_000_000;
-
     /// Writes everything in `batch`, or nothing. What is written survives the process at once, and a power failure within a
     /// second, as long as something calls this or [`Store::sync`] that often.
     ///

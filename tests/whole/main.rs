@@ -9,6 +9,7 @@ mod formats;
 mod oracles;
 mod outside;
 mod replay;
+mod store;
 mod tidy;
 
 use std::path::PathBuf;

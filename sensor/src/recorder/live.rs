@@ -12,8 +12,8 @@ use super::{detection_row, incident_row};
 use crate::detection::detector::{Change, Opinionated};
 use crate::detection::policy::Verdict;
 use crate::detection::{Detection, Detector, Incident, Reason, Severity};
-use crate::export::{self, FlowRow, RunColumns};
 use crate::eve_file::EveHandle;
+use crate::export::{self, FlowRow, RunColumns};
 use crate::fault::Fault;
 use crate::feed::{Notice, Telling, Topic};
 use crate::pipeline::Recorder;
@@ -121,7 +121,13 @@ impl LiveDesk {
     }
 
     /// A final record becomes a row, unless there are too many and nobody will ask for it.
-    fn keep_flow(&mut self, record: &FlowRecord, context: Option<&Context>, scored: &Scored, verdict: Verdict) {
+    fn keep_flow(
+        &mut self,
+        record: &FlowRecord,
+        context: Option<&Context>,
+        scored: &Scored,
+        verdict: Verdict,
+    ) {
         let attack = verdict != Verdict::Benign;
         let id = self.flow_id(record);
         let alerted = self.alerted.remove(&id) || attack;
@@ -129,7 +135,8 @@ impl LiveDesk {
             self.found.flows_not_kept.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let row = flow_row(&self.outlets.sensor_id, record, context, self.judgement(scored, verdict), alerted);
+        let row =
+            flow_row(&self.outlets.sensor_id, record, context, self.judgement(scored, verdict), alerted);
         if let Some(share) = self.outlets.outbox_share
             && (alerted || fraction(&id) < share)
         {

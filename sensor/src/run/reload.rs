@@ -30,7 +30,11 @@ pub(super) fn reload(sensor: &Sensor) {
     if waiting.is_empty() {
         tracing::info!(event = "reloaded", "settings read again");
     } else {
-        tracing::warn!(event = "reloaded", waiting = waiting.join(", "), "settings read again; these wait for a restart");
+        tracing::warn!(
+            event = "reloaded",
+            waiting = waiting.join(", "),
+            "settings read again; these wait for a restart"
+        );
     }
 }
 

@@ -45,7 +45,10 @@ fn a_rule_hides_what_meets_every_condition_until_it_expires() {
 fn what_is_lifted_or_expired_is_not_put_in_force_and_the_oldest_rule_counts() {
     let rules = Suppressions::default();
     let lifted = SuppressionRow { lifted_us: Some(5), ..row(1, "", 0, "scan", None) };
-    rules.put_in_force(&[row(4, "", 0, "scan", None), row(3, "", 22, "", None), lifted, row(2, "", 0, "scan", Some(9))], 10);
+    rules.put_in_force(
+        &[row(4, "", 0, "scan", None), row(3, "", 22, "", None), lifted, row(2, "", 0, "scan", Some(9))],
+        10,
+    );
     assert_eq!(rules.len(), 2);
     assert_eq!(rules.hides(&subject(None, Some(22), "scan", 11)), Some(3));
     rules.put_in_force(&[], 10);

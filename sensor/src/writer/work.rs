@@ -111,9 +111,10 @@ impl Work {
         self.group_due.get_or_insert(due);
     }
 
-    /// Answers come after what was offered before the question.
+    /// Answers come after what was offered before the question. While the store fails, the answer is why.
     fn answer(&mut self, command: Command, inputs: &Inputs) {
-        if self.outage.is_none() {
+        let waits = self.outage.as_ref().is_some_and(|outage| outage.next_try > monotonic());
+        if !waits {
             // No more than what is there now: the data plane may fill the queue as fast as it is emptied.
             for _ in 0..inputs.batches.len() {
                 match inputs.batches.try_recv() {
@@ -125,11 +126,11 @@ impl Work {
                 }
             }
             self.commit();
+            self.open_store();
         }
-        let now_us = (self.settings.now_us)();
         match (&mut self.store, &self.outage) {
-            (Some(store), _) => command(Ok((store, now_us))),
-            (None, outage) => {
+            (Some(store), None) => command(Ok((store, (self.settings.now_us)()))),
+            (_, outage) => {
                 let reason = outage.as_ref().map_or_else(String::new, |outage| outage.reason.clone());
                 command(Err(WriteError::Unavailable(reason)));
             }
