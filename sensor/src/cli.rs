@@ -147,6 +147,9 @@ pub struct ReplayArgs {
     /// Goes into the uid of every flow
     #[arg(long, value_name = "ID", default_value = "replay")]
     pub sensor_id: String,
+    /// Serve the API and the page on this address while the replay runs and after it, until Ctrl-C
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:8765")]
+    pub serve: Option<std::net::SocketAddr>,
     /// Keep detections and incidents in this SQLite file instead of memory
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,

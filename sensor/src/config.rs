@@ -3,6 +3,7 @@
 //! `read` puts files and environment together; what is in force is [`Config`]. A key that does not exist is an error
 //! that names the nearest one that does. `config/taphound.toml` shows every key with its default; a test holds it to that.
 
+mod api;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use crate::detection::budget::BudgetConfig;
 use flowmeter::{HashKey, MeterConfig, Tunnels};
 use serde::{Deserialize, Serialize};
 
+pub use api::Api;
 pub use read::{ConfigFault, load};
 
 /// Where the settings are unless `--config` says otherwise.
@@ -39,6 +41,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// The unix socket for the command line and the sync agent.
     pub control: Control,
+    /// HTTP: the API and the page.
+    pub api: Api,
     /// Events written to a file as they happen.
     pub eve: EveFile,
     /// What is logged and how.

@@ -3,11 +3,12 @@
 //! The recorder hands [`Notice`]s over through a bounded queue and never waits; one thread on the control side numbers
 //! them, remembers the newest, and passes them on. A slow listener loses its place and is told so, nobody else.
 
+mod sampling;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::detection::Severity;
+use sampling::Sampler;
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,9 +96,10 @@ pub struct Telling {
 }
 
 impl Telling {
-    /// Tells it, or counts that there was no room.
+    /// Tells it, or counts that there was no room. Predictions, of which there can be any number, take half of the room.
     pub fn tell(&self, notice: Notice) {
-        if self.queue.try_send(notice).is_err() {
+        let crowded = notice.topic == Topic::Prediction && self.queue.len() > Feed::QUEUE / 2;
+        if crowded || self.queue.try_send(notice).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -107,6 +110,7 @@ pub struct Feed {
     kept: Mutex<Kept>,
     live: broadcast::Sender<Event>,
     dropped: Arc<AtomicU64>,
+    predictions_per_s: AtomicU32,
 }
 
 struct Kept {
@@ -129,6 +133,8 @@ impl Feed {
     const QUEUE: usize = 8192;
     /// Events kept for listeners that come back.
     pub const KEPT_MAX: usize = 16_384;
+    /// Predictions told a second unless it is said; of more, some are left out and counted in the next one's `skipped`.
+    pub const PREDICTIONS_PER_S: u32 = 200;
     /// Events a listener may be behind before it loses its place.
     pub const LAG_MAX: usize = 4096;
 
@@ -141,15 +147,31 @@ impl Feed {
             kept: Mutex::new(Kept { next: first, events: VecDeque::new() }),
             live: broadcast::Sender::new(Self::LAG_MAX),
             dropped: Arc::clone(&dropped),
+            predictions_per_s: AtomicU32::new(Self::PREDICTIONS_PER_S),
         };
         (Arc::new(feed), Telling { queue, dropped }, notices)
     }
 
     /// Numbers and passes on notices until nobody can tell any more. The work of one thread.
     pub fn pass_on(&self, notices: &Receiver<Notice>) {
-        for notice in notices {
+        let mut sampler = Sampler::default();
+        for mut notice in notices {
+            if notice.topic == Topic::Prediction {
+                #[allow(clippy::disallowed_methods)] // a rate towards listeners is in their time
+                let now = std::time::Instant::now();
+                match sampler.take(now, self.predictions_per_s.load(Ordering::Relaxed)) {
+                    None => continue,
+                    Some(0) => {}
+                    Some(skipped) => notice.body["skipped"] = skipped.into(),
+                }
+            }
             self.publish(notice);
         }
+    }
+
+    /// Sets how many predictions a second are told.
+    pub fn sample_predictions(&self, per_s: u32) {
+        self.predictions_per_s.store(per_s, Ordering::Relaxed);
     }
 
     /// Numbers a notice and passes it on at once.
@@ -179,7 +201,7 @@ impl Feed {
         };
         let oldest = kept.events.front().map_or(kept.next, |event| event.sequence);
         let missed = kept.events.iter().filter(|event| event.sequence > since).cloned().collect();
-        Listening { missed, gap: since + 1 < oldest, live }
+        Listening { missed, gap: since.saturating_add(1) < oldest, live }
     }
 
     /// The number of the newest event; none before the first.

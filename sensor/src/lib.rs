@@ -2,6 +2,7 @@
 //!
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
+pub mod api;
 pub mod capture;
 pub mod check;
 pub mod cli;
@@ -27,6 +28,7 @@ pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod scoring;
+pub mod service;
 pub mod slot;
 pub mod source;
 pub mod status;

@@ -2,6 +2,7 @@
 
 mod pace;
 mod progress;
+mod serve;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -26,6 +27,7 @@ use crate::source::{CaptureFile, MergedFiles, Progress, open};
 use crate::summary::Summary;
 use crate::truth::Truth;
 use pace::Pace;
+use serve::{Both, Served};
 
 /// Replays the files and prints what was found.
 ///
@@ -37,7 +39,8 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
     let filter = arguments.bpf.as_deref().map(Filter::new).transpose().map_err(one)?;
     let truth = arguments.labels.as_deref().map(Truth::read).transpose().map_err(one)?;
     let model = Model::load(arguments.model.as_deref()).map_err(one)?;
-    let store = open_store(arguments.store.as_deref()).map_err(one)?;
+    let kept_by_us = arguments.store.as_deref().filter(|_| arguments.serve.is_none());
+    let store = open_store(kept_by_us).map_err(one)?;
     let progress = Progress::default();
     let (files, mut faults) = open_captures(arguments, &progress);
     if files.is_empty() && !faults.iter().any(|f| matches!(f, Fault::BadData(_))) {
@@ -65,10 +68,16 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
     // how long the replay took is about the replay, not about the capture
     let started = Instant::now();
     let mut merged = MergedFiles::new(files);
-    let sums = pipeline::run(&meter, workers(arguments), &model, &mut desk, |feed| {
+    let served = arguments.serve.map(|address| Served::start(address, arguments)).transpose().map_err(one)?;
+    let (served, mut served_desk) = served.unzip();
+    let mut both = Both { own: &mut desk, served: served_desk.as_mut() };
+    let sums = pipeline::run(&meter, workers(arguments), &model, &mut both, |feed| {
         read_all(&mut merged, filter, pace, &progress, feed);
     })
     .map_err(one)?;
+    if let Some(served_desk) = &served_desk {
+        served_desk.flush();
+    }
     let seconds = started.elapsed().as_secs_f64();
     let mut closed = desk.close();
     let summary = Summary::of(&sums, &closed, model.version(), seconds);
@@ -78,6 +87,9 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
     faults.extend(merged.into_faults().into_iter().map(Fault::from));
     faults.extend(closed.store_fault.clone());
     show(arguments, &model, &summary, &closed).map_err(one)?;
+    if let Some(served) = served {
+        served.wait().map_err(one)?;
+    }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 

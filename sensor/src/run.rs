@@ -132,6 +132,7 @@ fn notify(states: &[NotifyState<'_>]) {
 /// Ends in the order of the flow: no more packets, every flow recorded, every row written.
 fn end(sensor: Sensor) -> Result<(), Fault> {
     notify(&[NotifyState::Stopping]);
+    let _ = sensor.stop.send(true);
     let live = sensor.pulse.live.write().unwrap_or_else(PoisonError::into_inner).take();
     let outcome = live.map(Live::stop).transpose();
     sensor.writer.close();
@@ -146,6 +147,11 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
             balanced = reports.is_balanced(),
             "stopped"
         );
+    }
+    if let Some(serving) = sensor.serving {
+        // It ends by itself; a client that does not let go is not waited for long.
+        let _ =
+            sensor.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(3), serving).await });
     }
     drop(sensor.pulse);
     sensor.runtime.shutdown_timeout(Duration::from_secs(3));

@@ -50,6 +50,10 @@ fn paths(config: &Config, config_path: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let folder_of = |path: &Path| path.parent().map(Path::to_owned);
     let mut readable: Vec<PathBuf> = READABLE.iter().map(PathBuf::from).collect();
     readable.extend([config.model.keys_dir.clone()]);
+    // Certificates are read again when they change, and are then other files in the same folder.
+    readable
+        .extend([&config.api.tls_cert, &config.api.tls_key].into_iter().filter_map(|path| folder_of(path)));
+    readable.retain(|path| !path.as_os_str().is_empty());
     readable.extend(folder_of(config_path).or_else(|| folder_of(Path::new(DEFAULT_PATH))));
     let mut writable = vec![config.sensor.state_dir.clone(), PathBuf::from("/dev/null")];
     writable.extend(folder_of(&config.control.socket));

@@ -72,12 +72,15 @@ impl Model {
     /// Scores a record; one that has not ended is judged by the provisional threshold.
     #[must_use]
     pub fn score(&self, record: &FlowRecord) -> Scored {
-        let features = record.features();
-        let prediction = match record.end_reason {
-            Some(_) => self.artifact.predict(&features),
-            None => self.artifact.predict_provisional(&features),
-        };
-        let novelty = self.artifact.scorer().novelty_forest().map(|_| self.artifact.novelty(&features));
+        self.score_vector(&record.features(), record.end_reason.is_some())
+    }
+
+    /// Scores a vector, of a flow that has ended or not.
+    #[must_use]
+    pub fn score_vector(&self, features: &[f64; FEATURES.len()], ended: bool) -> Scored {
+        let prediction =
+            if ended { self.artifact.predict(features) } else { self.artifact.predict_provisional(features) };
+        let novelty = self.artifact.scorer().novelty_forest().map(|_| self.artifact.novelty(features));
         Scored { prediction, novelty }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use flowmeter::FlowRecord;
 use model::artifact::Trust;
-use model::{Category, Prediction, Thresholds};
+use model::{Category, N_FEATURES, Prediction, Thresholds};
 
 use crate::fault::Fault;
 use crate::scoring::{Model, Scored};
@@ -30,12 +30,21 @@ impl Serving {
         self.judge(&self.active, record)
     }
 
+    /// The active model's opinion of a client's vector, as of a flow that has ended.
+    #[must_use]
+    pub fn score_vector(&self, features: &[f64; N_FEATURES]) -> Scored {
+        self.adjust(&self.active, self.active.score_vector(features, true), true)
+    }
+
     /// `model`'s opinion, under this serving's thresholds.
     #[must_use]
     pub(crate) fn judge(&self, model: &Model, record: &FlowRecord) -> Scored {
-        let mut scored = model.score(record);
+        self.adjust(model, model.score(record), record.end_reason.is_some())
+    }
+
+    fn adjust(&self, model: &Model, mut scored: Scored, ended: bool) -> Scored {
         if let Some(thresholds) = self.thresholds {
-            let at = if record.end_reason.is_some() { thresholds.attack } else { thresholds.provisional };
+            let at = if ended { thresholds.attack } else { thresholds.provisional };
             rejudge(&mut scored.prediction, model.artifact().classes(), at);
         }
         scored

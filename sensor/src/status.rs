@@ -4,9 +4,10 @@
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The verdict on the sensor itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// Everything works.
@@ -41,7 +42,7 @@ impl Health {
 }
 
 /// Everything about the sensor at one moment.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Status {
     /// The verdict.
@@ -75,7 +76,7 @@ pub struct Status {
 }
 
 /// A place that packets come from.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct SourceStatus {
     /// The interface, file or folder.
@@ -101,7 +102,7 @@ pub struct SourceStatus {
 }
 
 /// Rates and totals.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Traffic {
     /// Packets a second since the last look.
@@ -121,7 +122,7 @@ pub struct Traffic {
 }
 
 /// The three identities, by term, as in `--summary json`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Accounting {
     /// `received` = the sum of the others.
@@ -133,7 +134,7 @@ pub struct Accounting {
 }
 
 /// The model at work.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ModelStatus {
     /// Its name.
@@ -153,7 +154,7 @@ pub struct ModelStatus {
 }
 
 /// The database.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StoreStatus {
     /// The file.
@@ -175,7 +176,7 @@ pub struct StoreStatus {
 }
 
 /// The feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct FeedStatus {
     /// Number of the newest event.
@@ -187,7 +188,7 @@ pub struct FeedStatus {
 }
 
 /// How long one stage takes, in microseconds.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StageLatency {
     /// The stage.
@@ -201,7 +202,7 @@ pub struct StageLatency {
 }
 
 /// This process on its machine.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct HostStatus {
     /// Memory held, bytes.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout)] // skips and counts are for whoever runs the tests
 
+mod api;
 mod bad_input;
 mod exports;
 mod formats;

@@ -180,6 +180,7 @@ impl Config {
             c.interfaces.is_empty() || c.directory.as_os_str().is_empty(),
             "`capture.interfaces` and `capture.directory` are both set: a sensor has one kind of source; run two sensors".to_owned(),
         );
+        wrong.extend(self.api.faults());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }
     }
 }

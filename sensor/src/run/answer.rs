@@ -1,38 +1,24 @@
-//! Answers the control socket while the sensor runs.
+//! Answers the control socket while the sensor runs: who may write to it may do everything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-use store::{Filter, Reader};
+use serde_json::Value;
 
 use crate::control::server::Handler;
 use crate::control::{Caller, Refusal};
-use crate::pulse::Pulse;
+use crate::service::Service;
+use crate::service::who::Actor;
 
 /// What answers.
 pub(super) struct Answering {
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) service: Arc<Service>,
 }
 
 impl Handler for Answering {
-    fn call(&self, _: &Caller, op: &str, args: Value) -> Result<Value, Refusal> {
-        let told = |e: serde_json::Error| Refusal::unavailable(e.to_string());
-        let limit = args["limit"].as_u64().unwrap_or(100) as usize;
-        let failed = |e: store::StoreError| Refusal::unavailable(e.to_string());
-        let reader =
-            || Reader::open(&self.pulse.store_path, Duration::from_secs(5), Arc::new(|| 0)).map_err(failed);
-        match op {
-            "status" => serde_json::to_value(self.pulse.status()).map_err(told),
-            "alerts" => {
-                let page = reader()?.alerts(&Filter::default(), None, limit).map_err(failed)?;
-                Ok(json!({"items": page.rows}))
-            }
-            "incidents" => {
-                let page = reader()?.incidents(&Filter::default(), None, limit).map_err(failed)?;
-                Ok(json!({"items": page.rows}))
-            }
-            _ => Err(Refusal::not_found(format!("there is no operation `{op}`"))),
-        }
+    fn call(&self, caller: &Caller, op: &str, args: Value) -> Result<Value, Refusal> {
+        let actor = Actor::local(&caller.name);
+        self.service
+            .operate(&actor, op, args)
+            .unwrap_or_else(|| Err(Refusal::not_found(format!("there is no operation `{op}`"))))
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use flowmeter::HashKey;
 use store::{Class, Limit, Limits, Store};
+use tokio::sync::watch;
 
+use crate::api::{self, Listeners};
 use crate::capture::{Done, Input, InterfaceInput};
 use crate::check;
 use crate::cli::RunArgs;
@@ -18,13 +20,14 @@ use crate::detection::budget::{Budget, BudgetState};
 use crate::detection::policy::Policy;
 use crate::eve_file::{self, EveHandle};
 use crate::fault::Fault;
-use crate::feed::Feed;
+use crate::feed::{Feed, Telling};
 use crate::installed;
 use crate::live::{self, LiveSettings};
 use crate::logging::{self, LogLevel};
 use crate::pulse::Pulse;
 use crate::recorder::{BUDGET_STATE, Found, LiveDesk, Outlets};
 use crate::sandbox;
+use crate::service::{Parts, Service, wall_clock_us};
 use crate::slot::ModelSlot;
 use crate::suppression::Suppressions;
 use crate::writer::{StoreNews, Writer, WriterSettings};
@@ -39,6 +42,10 @@ pub(super) struct Sensor {
     pub(super) eve: Option<(EveHandle, JoinHandle<()>)>,
     pub(super) feed: Arc<Feed>,
     pub(super) runtime: tokio::runtime::Runtime,
+    /// Tells the API to end.
+    pub(super) stop: watch::Sender<bool>,
+    /// The API, when it has a socket.
+    pub(super) serving: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Sensor {
@@ -58,6 +65,7 @@ impl Sensor {
             true => None,
             false => Some(eve_file::open(&config.eve.path, config.eve.rotate_mib << 20, config.eve.keep)?),
         };
+        let http = Listeners::bind(&config.api)?;
         let locked_in = sandbox::enter(&config, &path)?;
         tracing::info!(event = "sandbox", landlock = locked_in, "locked in");
 
@@ -72,9 +80,9 @@ impl Sensor {
         let outlets = Outlets {
             sensor_id: config.sensor.id.clone(),
             writer: handle.clone(),
-            telling,
+            telling: telling.clone(),
             eve: eve.as_ref().map(|(handle, _)| (handle.clone(), config.eve.flows)),
-            suppressions,
+            suppressions: Arc::clone(&suppressions),
             flows_per_second: config.store.flows_per_second,
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
         };
@@ -96,9 +104,26 @@ impl Sensor {
             last: Mutex::default(),
         });
         let runtime = runtime()?;
-        let answering = super::answer::Answering { pulse: Arc::clone(&pulse) };
+        let service = Arc::new(service(&config, &pulse, telling, suppressions)?);
+        let answering = super::answer::Answering { service: Arc::clone(&service) };
         runtime.spawn(server::serve(listener, Arc::new(answering)));
-        Ok(Self { arguments: arguments.clone(), config, level, pulse, writer, eve, feed, runtime })
+        let (stop, stopped) = watch::channel(false);
+        let serving = http.map(|listeners| {
+            tracing::info!(event = "api", addresses = ?listeners.addresses(), tls = listeners.tls(), "serving HTTP");
+            runtime.spawn(api::serve(listeners, service, config.api.clone(), stopped))
+        });
+        Ok(Self {
+            arguments: arguments.clone(),
+            config,
+            level,
+            pulse,
+            writer,
+            eve,
+            feed,
+            runtime,
+            stop,
+            serving,
+        })
     }
 
     /// Its source has an end, and has come to it.
@@ -106,6 +131,32 @@ impl Sensor {
         let live = self.pulse.live.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         live.as_ref().is_some_and(live::Live::has_ended)
     }
+}
+
+/// What can be asked of this sensor.
+fn service(
+    config: &Config,
+    pulse: &Arc<Pulse>,
+    telling: Telling,
+    suppressions: Arc<Suppressions>,
+) -> Result<Service, Fault> {
+    let (of_status, of_metrics) = (Arc::clone(pulse), Arc::clone(pulse));
+    Service::new(Parts {
+        sensor_id: config.sensor.id.clone(),
+        store: pulse.store_path.clone(),
+        state_dir: config.sensor.state_dir.clone(),
+        keys_dir: config.model.keys_dir.clone(),
+        writer: pulse.writer.clone(),
+        slot: Arc::clone(&pulse.slot),
+        feed: Arc::clone(&pulse.feed),
+        telling,
+        suppressions,
+        status: Box::new(move || of_status.status()),
+        metrics: Box::new(move || crate::metrics::render(&of_metrics.status())),
+        clock: wall_clock_us,
+        store_predictions: config.api.store_predictions,
+        token_leeway_s: config.api.leeway_s,
+    })
 }
 
 /// The settings in force: files, environment, then what the command line says.
@@ -278,11 +329,4 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .name(name.to_owned())
         .spawn(work)
         .map_err(|e| Fault::Software(format!("no thread can be started ({e}); raise the limit on tasks")))
-}
-
-/// Microseconds since the epoch, by this machine's clock.
-#[allow(clippy::disallowed_methods)] // the control plane lives in people's time
-fn wall_clock_us() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

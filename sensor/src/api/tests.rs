@@ -1,0 +1,12 @@
+//! The API over a real store, writer, model slot and feed; requests go through every layer that a socket's would.
+
+mod feed;
+mod findings;
+mod labels;
+mod models;
+mod openapi;
+mod predict;
+mod rig;
+mod roles;
+mod sessions;
+mod suppressions;
