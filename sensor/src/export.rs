@@ -9,6 +9,7 @@ mod json_lines;
 mod tests;
 mod zeek;
 
+pub(crate) use calendar::time_of;
 pub(crate) use eve::{alert as eve_alert, flow as eve_flow};
 pub use json_lines::{alert_object, incident_object};
 
