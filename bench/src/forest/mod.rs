@@ -150,9 +150,7 @@ fn judge(stream: &Stream, forest: &FlatForest, tell: &impl Fn(&str, f64) -> Resu
     let mut many = vec![0.0; n_classes * BATCH];
     let batch = cost_us(stream.rows.len(), || {
         for rows in stream.rows.chunks(BATCH) {
-            for (x, out) in rows.iter().zip(many.chunks_mut(n_classes)) {
-                forest.predict_proba(x, out);
-            }
+            forest.predict_proba_batch(rows.as_flattened(), &mut many[..rows.len() * n_classes]);
             black_box(&many);
         }
     })?;
@@ -215,11 +213,23 @@ fn product(base: &Path, json: bool) -> Result<()> {
     let setting = format!("{} trees", artifact.scorer().forest().n_trees());
     let tell = |figure: &str, value: f64| tell(json, "shipped model", &setting, figure, value);
     let n = lab.rows.len();
-    let one = cost_us(n, || lab.rows.iter().for_each(|x| drop(black_box(artifact.predict(x)))))?;
+    let one = cost_us(n, || {
+        lab.rows.iter().for_each(|x| {
+            black_box(artifact.predict(x));
+        })
+    })?;
     tell("predict one, us a vector", one)?;
-    let novelty = cost_us(n, || lab.rows.iter().for_each(|x| drop(black_box(artifact.novelty(x)))))?;
+    let novelty = cost_us(n, || {
+        lab.rows.iter().for_each(|x| {
+            black_box(artifact.novelty(x));
+        })
+    })?;
     tell("novelty one, us a vector", novelty)?;
-    let why = cost_us(n / 8, || lab.rows.iter().step_by(8).for_each(|x| drop(black_box(artifact.explain(x)))))?;
+    let why = cost_us(n / 8, || {
+        lab.rows.iter().step_by(8).for_each(|x| {
+            black_box(artifact.explain(x));
+        })
+    })?;
     tell("contributions, us a vector", why)?;
     tell("predict one, p99, us", p99_us(&lab, artifact))?;
     tell("nodes", artifact.scorer().forest().n_nodes() as f64)?;

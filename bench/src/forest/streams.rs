@@ -60,7 +60,8 @@ fn lab(base: &Path) -> Result<Stream> {
     let packed = std::fs::File::open(base).with_context(|| base.display().to_string())?;
     let mut reader = csv::Reader::from_reader(zstd::Decoder::new(packed)?);
     let headers = reader.headers()?.clone();
-    let place = |name: &str| headers.iter().position(|h| h == name).with_context(|| format!("no column {name}"));
+    let place =
+        |name: &str| headers.iter().position(|h| h == name).with_context(|| format!("no column {name}"));
     let (category, provisional) = (place("category")?, place("provisional")?);
     let (mut rows, mut names) = (Vec::new(), vec!["benign".to_owned()]);
     for record in reader.records() {
