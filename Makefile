@@ -32,6 +32,16 @@ unit:
 bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
 	cargo build --release --locked --workspace --bins
 	target/release/bench
+	target/release/bench forest data/base.csv.zst target/bench/forest
+
+bench-forest: ## what judging, learning, explaining and loading cost a forest, in CPU time
+	cargo build --release --locked -p bench
+	target/release/bench forest data/base.csv.zst target/bench/forest
+
+bench-peers: bench-peers-forest ## everything of the bench beside other people's programs, as ratios
+
+bench-peers-forest: ## the forest beside river's, MOA's and irithyll-core's in one run (ten minutes; needs Python 3)
+	bench/forest/run
 
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles

@@ -5,6 +5,7 @@
 
 mod capture;
 mod cases;
+mod forest;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -38,6 +39,8 @@ fn main() -> Result<()> {
         ["read", file] => cases::read(Path::new(file)),
         ["meter", file] => cases::meter(Path::new(file)),
         ["score", file] => cases::score(Path::new(file)),
+        ["forest", base, folder] => forest::run(Path::new(base), Path::new(folder), false),
+        ["forest", base, folder, "--json"] => forest::run(Path::new(base), Path::new(folder), true),
         _ => bail!("usage: bench (no arguments; it makes its own captures under target/bench)"),
     }
 }

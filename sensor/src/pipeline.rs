@@ -212,7 +212,7 @@ fn meter_and_score(
             shards.drain(EndReason::EndOfInput, &mut made.events);
             made.closing = Some((shards.accounting(), shards.counters()));
         }
-        made.scores.extend(made.events.records.iter().map(|record| model.score(record)));
+        model.score_batch(&made.events.records, &mut made.scores);
         batch.clear();
         // A full pool means that enough batches are about.
         let _ = used_batch.try_send(batch);
