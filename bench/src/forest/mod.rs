@@ -13,7 +13,7 @@ use model::forest::{ForestParams, TreeTrainer};
 use model::metrics::ConfusionMatrix;
 use model::quantiles::ReferenceQuantiles;
 use model::scorer::Transform;
-use model::{AdaptiveRandomForest, Artifact, Category, FlatForest, N_FEATURES, Scorer, Thresholds};
+use model::{AdaptiveRandomForest, Artifact, Category, FlatForest, N_FEATURES, Scorer, Stage, Thresholds};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use streams::Stream;
@@ -219,6 +219,15 @@ fn product(base: &Path, json: bool) -> Result<()> {
         })
     })?;
     tell("predict one, us a vector", one)?;
+    let (mut opinions, stages) = (Vec::with_capacity(BATCH), [Stage::Final; BATCH]);
+    let many = cost_us(n, || {
+        for rows in lab.rows.chunks(BATCH) {
+            opinions.clear();
+            artifact.scorer().judge_batch(rows, &stages[..rows.len()], &mut opinions);
+            black_box(&opinions);
+        }
+    })?;
+    tell("forest and novelty, 64, us", many)?;
     let novelty = cost_us(n, || {
         lab.rows.iter().for_each(|x| {
             black_box(artifact.novelty(x));
