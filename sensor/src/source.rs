@@ -9,4 +9,4 @@ mod window;
 
 pub use capture_file::{CaptureError, CaptureFile};
 pub use merge::MergedFiles;
-pub use opened::{Progress, open};
+pub use opened::{Progress, open, unpacked};
