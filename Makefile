@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit bench oracles parity fuzz model lab dataset clean build setup
+.PHONY: help demo test lint unit bench bench-peers oracles parity fuzz model lab dataset clean build setup
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -33,6 +33,11 @@ bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpc
 	cargo build --release --locked --workspace --bins
 	target/release/bench
 
+bench-peers: ## the same captures through softflowd, nfpcapd, argus, suricata, nfstream and tshark (ten minutes; installs them)
+	scripts/setup peers
+	cargo build --release --locked --workspace --bins
+	target/release/bench peers
+
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles
 
@@ -42,7 +47,7 @@ parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in packet table artifact artifact_body pointer; do \
+	for target in packet capture table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
 model: setup ## train the default model from data/ and compare it with the embedded one

@@ -306,11 +306,12 @@ impl PcapVariant {
 /// The block at the beginning of `data`, taken only when all of it is here: what is behind it, or not yet, is not its matter.
 fn pcapng_step(section: &mut Section, data: &[u8]) -> Step {
     const BIG_ENDIAN: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
-    let Some(head) = data.first_chunk::<12>() else { return Step::NeedMore };
+    const BLOCK_BYTES_MIN: usize = 12;
+    let Some(head) = data.first_chunk::<BLOCK_BYTES_MIN>() else { return Step::NeedMore };
     let begins_section = head.starts_with(&CaptureFile::PCAPNG_MAGIC);
     let big_endian = if begins_section { head[8..] == BIG_ENDIAN } else { section.big_endian };
     let claimed = word(&head[4..], big_endian) as usize;
-    if claimed > Window::BYTES_MAX {
+    if !(BLOCK_BYTES_MIN..=Window::BYTES_MAX).contains(&claimed) {
         return Step::Damaged(format!("a block that claims {claimed} bytes"));
     }
     let Some(whole) = data.get(..claimed) else { return Step::NeedMore };
