@@ -2,7 +2,7 @@
 """Holds the flows of `taphound replay` against other programs, by packets and bytes each way, summed per Community ID.
 
 Peers cut flows differently, so flows are summed before they are compared. What differs must stand in differences.csv
-(capture glob, peer, Community ID or "only ours" or "only theirs" or *, whose, reason), else this fails.
+(capture glob, peer, Community ID or "only ours", "only theirs", "both" or *, whose, reason), else this fails.
 
     bench/peers/flows.py --taphound target/release/taphound --peer tshark [--peer nfstream] CAPTURE...
 """

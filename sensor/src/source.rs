@@ -5,6 +5,8 @@ pub mod filter;
 pub mod merge;
 mod opened;
 mod pcapng;
+#[cfg(test)]
+mod reading;
 mod window;
 
 pub use capture_file::{CaptureError, CaptureFile};
