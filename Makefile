@@ -38,10 +38,15 @@ bench-forest: ## what judging, learning, explaining and loading cost a forest, i
 	cargo build --release --locked -p bench
 	target/release/bench forest data/base.csv.zst target/bench/forest
 
-bench-peers: bench-peers-forest ## everything of the bench beside other people's programs, as ratios
-
 bench-peers-forest: ## the forest beside river's, MOA's and irithyll-core's in one run (ten minutes; needs Python 3)
 	bench/forest/run
+
+bench-peers: bench-peers-flows bench-peers-forest ## everything of the bench beside other people's programs, as ratios
+
+bench-peers-flows: ## the same captures through softflowd, nfpcapd, argus, suricata, nfstream and tshark (ten minutes; installs them)
+	scripts/setup peers
+	cargo build --release --locked --workspace --bins
+	target/release/bench peers
 
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles
@@ -60,7 +65,7 @@ parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in packet table artifact artifact_body pointer; do \
+	for target in packet capture table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
 model: setup ## train the default model from data/ and compare it with the embedded one

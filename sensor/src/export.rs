@@ -7,6 +7,7 @@ mod eve;
 mod json_lines;
 #[cfg(test)]
 mod tests;
+mod text;
 mod zeek;
 
 pub(crate) use calendar::time_of;
@@ -151,6 +152,14 @@ impl Export {
             Format::ZeekJson => zeek::json_row(&mut self.line, row, &self.columns),
         }
         self.write_line()
+    }
+
+    /// Hands all rows so far to the system.
+    ///
+    /// # Errors
+    /// The disk is full, or the like.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        self.out.flush().map_err(|e| Fault::writing(&self.path.display().to_string(), &e))
     }
 
     /// Writes alerts, incidents and counts where the format has a place for them, and gives the file its name.
