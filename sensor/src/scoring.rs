@@ -93,7 +93,7 @@ impl Model {
         self.artifact.scorer().judge(features, stage).into()
     }
 
-    /// [`Model::score`] of every record of a batch, in order, into `scores` (cleared first): the same bits at a third of the
+    /// [`Model::score`] of every record of a batch, in order, into `scores` (cleared first): the same bits at less
     /// cost, because a tree stays in cache while many records pass it.
     pub fn score_batch(&self, records: &[FlowRecord], scores: &mut Vec<Scored>) {
         const TOGETHER: usize = 64;
