@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import io
 import os
+import random
 import struct
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from netlab import check, duel, recipes  # noqa: E402
 from netlab.activities import between  # noqa: E402
 from netlab.capture import tag  # noqa: E402
 from netlab.forwarder import Way  # noqa: E402
+from netlab.glimpse import APART_S, glimpse, windows  # noqa: E402
 from netlab.packets import packets  # noqa: E402
 from netlab.truth import CATEGORIES, Journal, Match  # noqa: E402
 
@@ -110,6 +112,30 @@ class Tags(unittest.TestCase):
             (after,) = packets(path)
             self.assertEqual(after._replace(length=0), before[0]._replace(length=0))
             self.assertEqual(after.length, before[0].length + 4)
+
+
+class Glimpses(unittest.TestCase):
+    """Windows of conversations, for flows whose beginning nobody saw."""
+
+    def test_windows_lie_far_apart_and_hold_payload(self):
+        conversation = [(float(second), second % 2 == 0, 100 if second % 5 == 0 else 0) for second in range(0, 600, 3)]
+        drawn = [windows(random.Random(seed), conversation) for seed in range(60)]
+        self.assertTrue(any(len(kept) > 3 for kept in drawn))
+        for kept in drawn:
+            for before, after in zip(sorted(kept), sorted(kept)[1:]):
+                gap = conversation[after][0] - conversation[before][0]
+                self.assertTrue(gap <= 6 or gap > APART_S, gap)
+        self.assertTrue(all(any(conversation[index][2] for index in kept) for kept in drawn if kept))
+
+    def test_silence_gives_nothing(self):
+        self.assertEqual(windows(random.Random(1), [(0.0, True, 0), (1.0, False, 0)]), set())
+
+    def test_glimpses_of_a_case_are_packets_of_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            count = glimpse(f"{PCAPS}/bruteforce-ftp/capture.pcap.gz", f"{folder}/seen.pcap", 1)
+            seen, whole = set(packets(f"{folder}/seen.pcap")), set(packets(f"{PCAPS}/bruteforce-ftp/capture.pcap.gz"))
+            self.assertGreater(count, 20)
+            self.assertEqual(len(seen - whole), 0)
 
 
 class Duels(unittest.TestCase):

@@ -155,6 +155,7 @@ def draw(rng, plan, bot, places, seconds):
         lambda: (seconds, beacon(plan, bot, lair, scheme, log_uniform(rng, 0.3, 2), jitter, False, size, rng.choice([0, 0.05]))),
         lambda: (30, upload(plan, bot, lair, int(log_uniform(rng, 100_000, 8_000_000)), rng.choice(["", "", "100K", "400K"]))),
         lambda: (40, upload(plan, bot, lair, int(log_uniform(rng, 300_000, 4_000_000)), rng.choice(["", "200K"]), rng.choice([5, 12, 30]), rng.choice([0.3, 1, 4]))),
+        lambda: (40, upload(plan, bot, lair, int(log_uniform(rng, 300_000, 3_000_000)), rng.choice(["", "", "300K"]), rng.choice([20, 60]), rng.choice([0.1, 0.3, 1]))),
         lambda: (25, copy_out(plan, bot, lair, int(log_uniform(rng, 200_000, 6_000_000)), rng.choice([0, 0, 2000]))),
         lambda: (min(seconds, 45), smuggle(plan, "exfiltration", bot, lair, "dns", rng.choice([30, 60, 110]), rng.choice([4, 10]), *pause)),
         lambda: (min(seconds, 45), smuggle(plan, "exfiltration", bot, lair, "icmp", rng.choice([64, 400, 1400]), 0, *pause)),

@@ -159,7 +159,7 @@ def attacks(rng, plan, servers, quiet_s):
         beacon = hidden.beacon(plan, attacker, "lair", rng.choice(["http", "https", "https", "tcp", "dns"]), log_uniform(rng, 0.4, 8),
                                rng.choice([0, 0.05, 0.2, 0.5]), rng.random() < 0.2, int(log_uniform(rng, 8, 600)), rng.choice([0, 0.03, 0.1]))
         return rng.choice(quiet_s), beacon
-    return {"evil1": [volume, amplify, http, amplify], "evil2": [scan, scan, shop, guess, spread], "evil3": [slow, http, shop, shop],
+    return {"evil1": [volume, amplify, http, amplify], "evil2": [scan, scan, shop, guess, spread], "evil3": [slow, shop, http, shop],
             "evil4": [guess, guess, shop, scan], "insider": [scan, guess, http, volume], "bot1": [hide], "bot2": [hide, hide, spread], "bot3": [hide, spread], "bot4": [call, call, hide]}
 
 
