@@ -201,11 +201,11 @@ def add_attacks(rng, plan, habits, until_s):
 
 
 def draw(recipe, seed, strange):
-    """One run of three to four minutes."""
+    """One run of two to three minutes."""
     rng = random.Random(f"{recipe}/{seed}")
     plan = draw_network(rng, seed)
     plan.recipe = recipe
-    until_s = rng.uniform(190, 240)
+    until_s = rng.uniform(130, 165)
     plan.duration_s = until_s + 12
     widen(rng, plan)
     servers = {}
@@ -213,14 +213,14 @@ def draw(recipe, seed, strange):
         if host not in ("lair", "burrow", "den"):
             servers.setdefault(service, []).append(host)
     add_benign(rng, plan, servers, until_s, strange)
-    quiet_s = [30, 50, 90]
+    quiet_s = [25, 40, 60]
     add_attacks(rng, plan, strange_attacks(rng, plan, quiet_s) if strange else attacks(rng, plan, servers, quiet_s), until_s)
     draw_tap(rng, plan)
     return plan
 
 
 def world(seed):
-    """A random three to four minutes of everything, nine categories of attacks among it: for training, not committed."""
+    """A random two to three minutes of everything, nine categories of attacks among it: for training, not committed."""
     return draw("world", seed, False)
 
 
