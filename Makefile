@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit bench oracles parity fuzz model lab lab-all dataset clean build setup
+.PHONY: $(shell sed -nE "s/^([a-z-]+):.*/\1/p" Makefile)
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,6 +35,14 @@ bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpc
 
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles
+
+proof-store: setup ## the store killed 1,000 times, cut off from power 1,000 times, and its rows a second
+	STORE_PROOF=full cargo test --release --locked -p tests --test whole -- store:: --nocapture --test-threads 1
+	cargo test --release --locked -p store --test store -- speed:: --ignored --nocapture
+
+proof-capture: setup ## rate without loss and ten minutes of flood on a wire (needs root; 12 minutes)
+	cargo build --release --locked -p sensor --bins
+	cargo test --release --locked -p tests --test whole -- --ignored --nocapture --test-threads=1 live_
 
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run

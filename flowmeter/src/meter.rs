@@ -53,6 +53,30 @@ impl PacketBatch {
         self.packets.clear();
         self.contexts.clear();
     }
+
+    /// Moves the batch from its intake's clock into that of tables which several intakes feed: epoch `epoch`, the clock at
+    /// `watermark_us` or later, and packets numbered `seq * intakes + intake`. With `late`, its packets count as come at
+    /// `watermark_us`, whatever they say. Gives the clock at the batch's end.
+    pub fn rebase(
+        &mut self,
+        (epoch, watermark_us): (u32, u64),
+        late: bool,
+        (intake, intakes): (u64, u64),
+    ) -> u64 {
+        let own_us = if late { 0 } else { self.watermark_us };
+        self.epoch = epoch;
+        self.watermark_us = watermark_us.max(own_us);
+        for packet in &mut self.packets {
+            if late {
+                packet.time_us = watermark_us;
+                packet.watermark_us = watermark_us;
+            }
+            packet.epoch = epoch;
+            packet.watermark_us = packet.watermark_us.max(watermark_us);
+            packet.seq = packet.seq.wrapping_mul(intakes).wrapping_add(intake);
+        }
+        self.watermark_us
+    }
 }
 
 /// The shards of one worker: of the 16, those with `shard % workers == worker`.
@@ -131,6 +155,11 @@ impl Shards {
     /// Ends, at the end of the input, the flows whose first packet has a number below `seq`. Called on every worker with the
     /// same ascending numbers, up to the number of packets received, each call gives the next part of the canonical order.
     pub fn drain_before(&mut self, seq: u64, reason: EndReason, out: &mut EventBatch) {
+        self.drain_some(seq, usize::MAX, reason, out);
+    }
+
+    /// As [`Shards::drain_before`], but ends about `most` flows at most; true when none is left below `seq`.
+    pub fn drain_some(&mut self, seq: u64, most: usize, reason: EndReason, out: &mut EventBatch) -> bool {
         let tables = &mut self.tables;
         let leaving = self.leaving.get_or_insert_with(|| {
             let mut all = Vec::with_capacity(tables.iter().map(FlowTable::active).sum());
@@ -140,19 +169,25 @@ impl Shards {
             all.sort_unstable_by(|a, b| b.cmp(a));
             all
         });
-        loop {
+        let mut ended = 0;
+        let all = loop {
+            if ended >= most {
+                break false;
+            }
             let group = leaving.iter().rev().take(AHEAD).take_while(|(first_seq, ..)| *first_seq < seq);
             let len = group.clone().count();
             if len == 0 {
-                break;
+                break true;
             }
+            ended += len;
             let touched = group.map(|&(_, table, place)| tables[usize::from(table)].touch(place));
             std::hint::black_box(touched.fold(0, |all, one| all ^ one));
             for (_, table, place) in leaving.drain(leaving.len() - len..).rev() {
                 tables[usize::from(table)].drain_one(place, reason, out);
             }
-        }
+        };
         out.sort();
+        all
     }
 
     /// Flows in the tables.

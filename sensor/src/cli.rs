@@ -20,6 +20,14 @@ pub struct Cli {
 pub enum Command {
     /// Run capture files through meter, forest and behaviour counters, and show what was found
     Replay(ReplayArgs),
+    /// Watch a wire: capture, score, alert, keep, answer
+    Run(RunArgs),
+    /// Check the settings and print what is in force
+    Check(CheckArgs),
+    /// Say how the running sensor is (exit code 0 ok, 1 degraded, 2 critical)
+    Status(AskArgs),
+    /// Watch the running sensor on one screen
+    Top(TopArgs),
     /// Look at model files
     Model {
         /// What to do with them.
@@ -35,6 +43,62 @@ pub enum ModelCommand {
     Show(ModelArgs),
     /// Check a model file: format, schema, signature or digest, expiry, self-test
     Verify(ModelArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args, Clone)]
+pub struct RunArgs {
+    /// The settings; /etc/taphound/taphound.toml and conf.d beside it unless named
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Listen on this interface (may be repeated); instead of those in the settings
+    #[arg(short, long, value_name = "NAME")]
+    pub interface: Vec<String>,
+    /// Keep only packets that match this filter (the language of tcpdump)
+    #[arg(long, value_name = "EXPR")]
+    pub bpf: Option<String>,
+    /// Folder of the database and the models
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The control socket
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The settings; /etc/taphound/taphound.toml and conf.d beside it unless named
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say nothing when all is well
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of whatever asks a running sensor.
+#[derive(Debug, Args, Clone)]
+pub struct AskArgs {
+    /// Where the sensor answers
+    #[arg(long, value_name = "PATH", default_value = crate::control::DEFAULT_SOCKET, global = true)]
+    pub socket: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Where the sensor answers
+    #[arg(long, value_name = "PATH", default_value = crate::control::DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+    /// Print so many looks as text, a second apart, instead of drawing on the terminal
+    #[arg(long, value_name = "N")]
+    pub frames: Option<u32>,
 }
 
 /// Arguments of `model show` and `model verify`.
@@ -95,6 +159,12 @@ pub struct ReplayArgs {
     /// Print alerts and incidents as JSON lines instead of tables
     #[arg(long)]
     pub json: bool,
+    /// Incidents to show a day at most; what is held back is counted
+    #[arg(long, value_name = "N")]
+    pub budget: Option<u32>,
+    /// Learn for so many seconds of packet time what is usual here, and hold it back from then on
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub burn_in: u64,
     /// Alerts to print
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub alerts: usize,

@@ -9,6 +9,7 @@ mod json_lines;
 mod tests;
 mod zeek;
 
+pub(crate) use eve::{alert as eve_alert, flow as eve_flow};
 pub use json_lines::{alert_object, incident_object};
 
 use std::fs::File;
@@ -191,7 +192,7 @@ impl Export {
 }
 
 /// A verdict's two-valued name.
-fn binary(category: Category) -> &'static str {
+pub(crate) fn binary(category: Category) -> &'static str {
     if category == Category::Benign { "benign" } else { "attack" }
 }
 

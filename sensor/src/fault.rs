@@ -14,6 +14,9 @@ pub enum Fault {
     /// Input does not exist or is not a file that can be read (`EX_NOINPUT`).
     #[error("{0}")]
     NoInput(String),
+    /// What is asked for does not answer (`EX_UNAVAILABLE`).
+    #[error("{0}")]
+    Unavailable(String),
     /// A broken promise inside this program (`EX_SOFTWARE`).
     #[error("{0}")]
     Software(String),
@@ -26,6 +29,9 @@ pub enum Fault {
     /// The operating system says no (`EX_NOPERM`).
     #[error("{0}")]
     NoPermission(String),
+    /// The settings cannot be used (`EX_CONFIG`).
+    #[error("{0}")]
+    Config(String),
 }
 
 impl Fault {
@@ -36,10 +42,12 @@ impl Fault {
             Fault::Usage(_) => 64,
             Fault::BadData(_) => 65,
             Fault::NoInput(_) => 66,
+            Fault::Unavailable(_) => 69,
             Fault::Software(_) => 70,
             Fault::CannotCreate(_) => 73,
             Fault::Io(_) => 74,
             Fault::NoPermission(_) => 77,
+            Fault::Config(_) => 78,
         }
     }
 

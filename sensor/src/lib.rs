@@ -2,17 +2,36 @@
 //!
 //! `replay` ties the rooms together; `pipeline` is the data plane; `detection` is where opinions meet.
 
+pub mod capture;
+pub mod check;
 pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod control;
 pub mod detection;
 pub mod embedded;
+pub mod eve_file;
 pub mod export;
 pub mod fault;
+pub mod feed;
+pub mod installed;
+pub mod live;
+pub mod logging;
+pub mod metrics;
 pub mod model_file;
 pub mod pipeline;
+pub mod pulse;
 pub mod recorder;
 pub mod replay;
 pub mod report;
+pub mod run;
+pub mod sandbox;
 pub mod scoring;
+pub mod slot;
 pub mod source;
+pub mod status;
 pub mod summary;
+pub mod suppression;
+pub mod top;
 pub mod truth;
+pub mod writer;

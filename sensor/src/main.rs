@@ -4,9 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sensor::cli::{Cli, Command, ModelCommand};
+use sensor::cli::{AskArgs, Cli, Command, ModelCommand};
+use sensor::control::client::Client;
 use sensor::fault::Fault;
-use sensor::{model_file, replay};
+use sensor::{check, commands, model_file, replay, run, top};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -18,6 +19,12 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
+        Command::Run(arguments) => run::run(&arguments).map_err(one),
+        Command::Check(arguments) => check::run(&arguments).map_err(one),
+        Command::Status(arguments) => return status(&arguments),
+        Command::Top(arguments) => Client::connect(&arguments.socket)
+            .and_then(|client| top::run(client, arguments.frames))
+            .map_err(one),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Model { command: ModelCommand::Show(arguments) } => model_file::show(&arguments),
         Command::Model { command: ModelCommand::Verify(arguments) } => model_file::verify(&arguments),
@@ -25,6 +32,18 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(faults) => ExitCode::from(report(&faults)),
+    }
+}
+
+fn one(fault: Fault) -> Vec<Fault> {
+    vec![fault]
+}
+
+/// Its exit code is the sensor's health, or that of what went wrong on the way to it.
+fn status(arguments: &AskArgs) -> ExitCode {
+    match commands::status(arguments) {
+        Ok(health) => ExitCode::from(health.exit_code()),
+        Err(fault) => ExitCode::from(report(&[fault])),
     }
 }
 

@@ -1,7 +1,5 @@
 //! `taphound model show` and `verify`: what a model file is, and who vouches for it.
 
-use std::io::Write;
-
 use model::Artifact;
 use model::artifact::{PublicKey, Trust, TrustedBy};
 use serde_json::json;
@@ -9,6 +7,7 @@ use serde_json::json;
 use crate::cli::ModelArgs;
 use crate::embedded;
 use crate::fault::Fault;
+use crate::report::print;
 use crate::scoring::{Model, read};
 
 /// `taphound model show`: prints a model's manifest. Who vouches for it is `verify`'s question.
@@ -87,11 +86,4 @@ fn describe(artifact: &Artifact, arguments: &ModelArgs) -> String {
 #[allow(clippy::disallowed_methods)] // whether a model has expired is a question about today
 fn now_s() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn print(text: &str) -> Result<(), Fault> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|e| Fault::writing("standard output", &e)),
-    }
 }

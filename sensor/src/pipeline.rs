@@ -4,6 +4,7 @@
 //! state nothing is allocated. Every batch goes to every worker, so that the recorder can merge batch by batch; since no
 //! event of a later batch sorts before one of an earlier batch, sorting each batch gives the one order of the whole run.
 
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,6 +15,7 @@ use flowmeter::{
 
 use crate::fault::Fault;
 use crate::scoring::{Model, Scored};
+use crate::slot::Serving;
 
 /// Takes every event of a run, in canonical order.
 pub trait Recorder: Send {
@@ -33,6 +35,18 @@ pub trait Recorder: Send {
     /// # Errors
     /// Ends the run.
     fn batch_ended(&mut self) -> Result<(), Fault>;
+
+    /// The events from here on were scored by other models or thresholds than those before. A running sensor says so before
+    /// its first event, too; a replay has one model and never does.
+    fn serving_changed(&mut self, _serving: &Arc<Serving>) {}
+
+    /// A running sensor has nothing to tell just now. Comes several times a second while it is so.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn quiet(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 /// The sums of a run.

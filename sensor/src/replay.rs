@@ -3,7 +3,7 @@
 mod pace;
 mod progress;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use store::Store;
 use crate::cli::ReplayArgs;
 use crate::detection::Detector;
 use crate::detection::behaviour::Thresholds;
+use crate::detection::budget::{Budget, BudgetConfig, BudgetState};
 use crate::detection::policy::Policy;
 use crate::export::{Export, RunColumns, alert_object, incident_object};
 use crate::fault::Fault;
@@ -55,7 +56,9 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
         .transpose()
         .map_err(one)?;
     let meter = MeterConfig { dedupe: arguments.dedupe, ..MeterConfig::default() };
-    let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default());
+    let budget = BudgetConfig { incidents_a_day: arguments.budget, burn_in_s: arguments.burn_in };
+    let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default())
+        .with_budget(Budget::new(budget, BudgetState::default()));
     let mut desk = Desk::new(&model, detector, store, export, truth);
 
     #[allow(clippy::disallowed_methods)]
@@ -157,9 +160,5 @@ fn show(arguments: &ReplayArgs, model: &Model, summary: &Summary, closed: &Close
         text.push_str(&summary.to_json());
         text.push('\n');
     }
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has read enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|e| Fault::writing("standard output", &e)),
-    }
+    report::print(&text)
 }

@@ -57,6 +57,12 @@ impl Model {
         Ok(Self { artifact })
     }
 
+    /// The model in an artifact that was read, and so checked, already.
+    #[must_use]
+    pub fn of(artifact: Artifact) -> Self {
+        Self { artifact }
+    }
+
     /// Its serial.
     #[must_use]
     pub fn version(&self) -> u64 {

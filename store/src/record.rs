@@ -1,6 +1,128 @@
 //! The rows of the store as plain types: the upward contract, free of SQLite and of the sensor's own types.
 
+pub(crate) mod cidr;
+mod feedback;
+pub(crate) mod flow;
+mod outbox;
+mod packed;
+
 use serde::{Deserialize, Serialize};
+
+pub use cidr::Cidr;
+pub use feedback::{
+    AuditRow, BlockRow, Label, LabelRow, NewAudit, NewBlock, NewLabel, NewSuppression, SuppressionRow,
+    TrueLabel,
+};
+pub use flow::{FEATURES, FlowId, FlowRow, Judgement, NotOne, Sent, SnapshotRow, Source};
+pub use outbox::{LabelItem, LogItem, LogRow, OutboxKind, OutboxRow};
+pub(crate) use packed::{pack_features, unpack_features};
+
+/// How much something matters, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth a look some day.
+    Low,
+    /// Worth a look today.
+    Medium,
+    /// Worth a look now.
+    High,
+    /// Worth being woken up for.
+    Critical,
+}
+
+impl Severity {
+    /// Every severity, mildest first.
+    pub const ALL: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
+    /// Its name in files and interfaces.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+
+    /// The severity of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+}
+
+/// A detection was shown to people, or would have been but for a suppression.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertRow {
+    /// Id of the detection.
+    pub id: String,
+    /// When, microseconds since the epoch.
+    pub shown_us: u64,
+    /// How much it mattered then.
+    pub severity: Severity,
+    /// The suppression that hid it.
+    pub suppression: Option<u64>,
+}
+
+/// What the sensor has to tell the store at one time. Kinds are written in the order of the fields.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Final flows.
+    pub flows: Vec<FlowRow>,
+    /// Vectors of running flows.
+    pub snapshots: Vec<SnapshotRow>,
+    /// Detections; a known id replaces the older row.
+    pub detections: Vec<DetectionRow>,
+    /// How provisional detections ended.
+    pub settled: Vec<Settled>,
+    /// What was shown.
+    pub alerts: Vec<AlertRow>,
+    /// Incidents; a known id replaces the older row.
+    pub incidents: Vec<IncidentRow>,
+    /// Incidents that went into others: (from, into).
+    pub merged: Vec<(String, String)>,
+    /// What suppressions hid: (id of the suppression, alerts).
+    pub hits: Vec<(u64, u64)>,
+    /// Items for the centre. The store makes their keys unique and queues them.
+    pub log: Vec<LogRow>,
+}
+
+impl Batch {
+    /// Rows in it.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.flows.len()
+            + self.snapshots.len()
+            + self.detections.len()
+            + self.settled.len()
+            + self.alerts.len()
+            + self.incidents.len()
+            + self.merged.len()
+            + self.hits.len()
+            + self.log.len()
+    }
+
+    /// Nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows() == 0
+    }
+
+    /// Takes the rows of a later batch.
+    pub fn append(&mut self, later: &mut Batch) {
+        self.flows.append(&mut later.flows);
+        self.snapshots.append(&mut later.snapshots);
+        self.detections.append(&mut later.detections);
+        self.settled.append(&mut later.settled);
+        self.alerts.append(&mut later.alerts);
+        self.incidents.append(&mut later.incidents);
+        self.merged.append(&mut later.merged);
+        self.hits.append(&mut later.hits);
+        self.log.append(&mut later.log);
+    }
+}
 
 /// One opinion held on one flow or one behaviour episode.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

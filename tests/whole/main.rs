@@ -5,9 +5,14 @@
 mod bad_input;
 mod exports;
 mod formats;
+mod live;
+mod live_replay;
+mod live_wire;
 mod oracles;
 mod outside;
+mod prompt;
 mod replay;
+mod store;
 mod tidy;
 
 use std::path::PathBuf;

@@ -38,6 +38,13 @@ impl MergedFiles {
         Some((self.files[index].frame(), self.files[index].link_number()))
     }
 
+    /// The frame that [`MergedFiles::next_frame`] gave last.
+    #[must_use]
+    pub fn current_frame(&self) -> Option<(Frame<'_>, u32)> {
+        let file = &self.files[self.current?];
+        Some((file.frame(), file.link_number()))
+    }
+
     /// What ended a file before its time.
     #[must_use]
     pub fn into_faults(self) -> Vec<CaptureError> {

@@ -1,7 +1,7 @@
 //! The store keeps what it is given, replaces by id, and refuses what it does not know.
 
-use crate::record::{DetectionRow, IncidentRow, Settled};
-use crate::{Store, StoreError};
+use store::record::{DetectionRow, IncidentRow, Settled};
+use store::{Store, StoreError};
 
 fn detection(id: &str) -> DetectionRow {
     DetectionRow {

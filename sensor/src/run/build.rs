@@ -1,0 +1,288 @@
+//! Puts a running sensor together: settings, files, sockets, then the sandbox, then threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use flowmeter::HashKey;
+use store::{Class, Limit, Limits, Store};
+
+use crate::capture::{Done, Input, InterfaceInput};
+use crate::check;
+use crate::cli::RunArgs;
+use crate::config::Config;
+use crate::control::server;
+use crate::detection::Detector;
+use crate::detection::budget::{Budget, BudgetState};
+use crate::detection::policy::Policy;
+use crate::eve_file::{self, EveHandle};
+use crate::fault::Fault;
+use crate::feed::Feed;
+use crate::installed;
+use crate::live::{self, LiveSettings};
+use crate::logging::{self, LogLevel};
+use crate::pulse::Pulse;
+use crate::recorder::{BUDGET_STATE, Found, LiveDesk, Outlets};
+use crate::sandbox;
+use crate::slot::ModelSlot;
+use crate::suppression::Suppressions;
+use crate::writer::{StoreNews, Writer, WriterSettings};
+
+/// A sensor at work.
+pub(super) struct Sensor {
+    pub(super) arguments: RunArgs,
+    pub(super) config: Config,
+    pub(super) level: LogLevel,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) writer: Writer,
+    pub(super) eve: Option<(EveHandle, JoinHandle<()>)>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) runtime: tokio::runtime::Runtime,
+}
+
+impl Sensor {
+    /// Starts everything.
+    pub(super) fn start(arguments: &RunArgs) -> Result<Self, Fault> {
+        let (config, path) = settings(arguments)?;
+        let level = logging::start(&config.log)?;
+        let state_dir = config.sensor.state_dir.clone();
+        make_folder(&state_dir)?;
+        let started_us = wall_clock_us();
+        let slot = Arc::new(ModelSlot::new(model(&config)?));
+        let store_path = state_dir.join("taphound.db");
+        let store = open_store(&store_path, &config)?;
+        let detector = detector(&config, &store)?;
+        let listener = server::bind(&config.control.socket, &config.control.group)?;
+        let eve = match config.eve.path.as_os_str().is_empty() {
+            true => None,
+            false => Some(eve_file::open(&config.eve.path, config.eve.rotate_mib << 20, config.eve.keep)?),
+        };
+        let locked_in = sandbox::enter(&config, &path)?;
+        tracing::info!(event = "sandbox", landlock = locked_in, "locked in");
+
+        // Threads from here on: they inherit the sandbox.
+        let eve = eve.map(eve_file::Opened::start).transpose()?;
+        let (feed, telling, notices) = Feed::new(started_us);
+        let passing = Arc::clone(&feed);
+        spawn("feed", move || passing.pass_on(&notices))?;
+        let (writer, handle) = Writer::spawn(store, WriterSettings::default(), tell_store_news)
+            .map_err(|e| Fault::Software(format!("the writer's thread cannot be started ({e})")))?;
+        let (suppressions, found) = (Arc::new(Suppressions::default()), Arc::new(Found::default()));
+        let outlets = Outlets {
+            sensor_id: config.sensor.id.clone(),
+            writer: handle.clone(),
+            telling,
+            eve: eve.as_ref().map(|(handle, _)| (handle.clone(), config.eve.flows)),
+            suppressions,
+            flows_per_second: config.store.flows_per_second,
+            outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
+        };
+        let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
+        let live = live_settings(&config)?
+            .map(|settings| live::start(settings, Arc::clone(&slot), desk))
+            .transpose()?;
+        let pulse = Arc::new(Pulse {
+            sensor_id: config.sensor.id.clone(),
+            started_us,
+            flows_max: config.meter.flows_max as u64,
+            store_path,
+            live: RwLock::new(live),
+            slot,
+            writer: handle,
+            found,
+            feed: Arc::clone(&feed),
+            now_us: wall_clock_us,
+            last: Mutex::default(),
+        });
+        let runtime = runtime()?;
+        let answering = super::answer::Answering { pulse: Arc::clone(&pulse) };
+        runtime.spawn(server::serve(listener, Arc::new(answering)));
+        Ok(Self { arguments: arguments.clone(), config, level, pulse, writer, eve, feed, runtime })
+    }
+
+    /// Its source has an end, and has come to it.
+    pub(super) fn has_ended(&self) -> bool {
+        let live = self.pulse.live.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        live.as_ref().is_some_and(live::Live::has_ended)
+    }
+}
+
+/// The settings in force: files, environment, then what the command line says.
+pub(super) fn settings(arguments: &RunArgs) -> Result<(Config, PathBuf), Fault> {
+    let (mut config, path) = check::settings(arguments.config.as_deref())?;
+    if !arguments.interface.is_empty() {
+        config.capture.interfaces.clone_from(&arguments.interface);
+    }
+    if let Some(filter) = &arguments.bpf {
+        config.capture.filter.clone_from(filter);
+    }
+    if let Some(folder) = &arguments.state_dir {
+        config.sensor.state_dir.clone_from(folder);
+    }
+    if let Some(socket) = &arguments.socket {
+        config.control.socket.clone_from(socket);
+    }
+    if config.sensor.id.is_empty() {
+        config.sensor.id = host_name();
+    }
+    config.check().map_err(|e| Fault::Config(e.to_string()))?;
+    Ok((config, path))
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" | "(none)" => "sensor".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), Fault> {
+    std::fs::create_dir_all(path).map_err(|e| Fault::creating(path, &e))
+}
+
+/// The model to start with. One that is installed and unsound does not keep the sensor from working.
+fn model(config: &Config) -> Result<crate::scoring::Model, Fault> {
+    let (trust, keys) = check::trust(&config.model.keys_dir)?;
+    let (model, refused) = installed::load(&config.sensor.state_dir, &trust)?;
+    if let Some(fault) = refused {
+        tracing::error!(event = "model_refused", error = %fault, "the installed model cannot be used");
+    }
+    let digest = model.artifact().digest();
+    tracing::info!(event = "model_loaded", version = model.version(), %digest, keys, "model loaded");
+    Ok(model)
+}
+
+fn open_store(path: &Path, config: &Config) -> Result<Store, Fault> {
+    let store = Store::open(path).map_err(|e| Fault::BadData(e.to_string()))?.with_limits(limits(config));
+    Ok(if config.outbox.enabled { store.with_outbox(&config.sensor.id) } else { store })
+}
+
+/// What the settings say of classes, over what the store would keep without them.
+fn limits(config: &Config) -> Limits {
+    const DAY_S: u64 = 86_400;
+    let kept = &config.store;
+    let days = |n: u32| Some(u64::from(n) * DAY_S);
+    let defaults = Limits::sensor();
+    let of = |class: Class| defaults.of(class);
+    Limits { bytes_max: Some(kept.size_max_mib << 20), ..Limits::default() }
+        .with(
+            Class::Snapshots,
+            Limit {
+                age_max_s: days(kept.flows_days),
+                rows_max: Some(kept.flows_max),
+                ..of(Class::Snapshots)
+            },
+        )
+        .with(
+            Class::PlainFlows,
+            Limit {
+                age_max_s: days(kept.flows_days),
+                rows_max: Some(kept.flows_max),
+                ..of(Class::PlainFlows)
+            },
+        )
+        .with(Class::Outbox, Limit { rows_max: Some(config.outbox.rows_max), ..of(Class::Outbox) })
+        .with(Class::Alerted, Limit { age_max_s: days(kept.alerts_days), ..of(Class::Alerted) })
+        .with(Class::Incidents, Limit { age_max_s: days(kept.alerts_days), ..of(Class::Incidents) })
+        .with(Class::Audit, Limit { age_max_s: days(kept.audit_days), ..of(Class::Audit) })
+        .with(Class::LabelledFlows, of(Class::LabelledFlows))
+        .with(Class::Labels, of(Class::Labels))
+}
+
+/// The judge, with what the burn-in of an earlier run has learned.
+fn detector(config: &Config, store: &Store) -> Result<Detector, Fault> {
+    let kept = store.setting(BUDGET_STATE).map_err(|e| Fault::Io(e.to_string()))?;
+    let state = match kept.map(|bytes| serde_json::from_slice(&bytes)) {
+        Some(Ok(state)) => state,
+        Some(Err(e)) => {
+            tracing::warn!(event = "budget_forgotten", error = %e, "what the burn-in had learned cannot be read; it begins anew");
+            BudgetState::default()
+        }
+        None => BudgetState::default(),
+    };
+    let detection = &config.detection;
+    Ok(Detector::new(&config.sensor.id, Policy, detection.thresholds)
+        .with_budget(Budget::new(detection.budget, state)))
+}
+
+fn tell_store_news(news: StoreNews) {
+    match news {
+        StoreNews::Failing { reason } => {
+            tracing::error!(event = "store_failing", reason, "the store takes no rows")
+        }
+        StoreNews::Recovered { after, failed_rows } => {
+            tracing::info!(
+                event = "store_recovered",
+                seconds = after.as_secs(),
+                failed_rows,
+                "the store takes rows again"
+            );
+        }
+        StoreNews::Refused { reason, rows } => {
+            tracing::warn!(
+                event = "rows_refused",
+                reason,
+                rows,
+                "rows made no sense to the store and were left out"
+            );
+        }
+    }
+}
+
+/// What the pipeline runs with; none when nothing is to be captured.
+fn live_settings(config: &Config) -> Result<Option<LiveSettings>, Fault> {
+    let capture = &config.capture;
+    let input = if !capture.interfaces.is_empty() {
+        let rings = usize::from(capture.rings);
+        Input::Interfaces(
+            capture.interfaces.iter().map(|name| InterfaceInput { name: name.clone(), rings }).collect(),
+        )
+    } else if !capture.directory.as_os_str().is_empty() {
+        Input::Folder {
+            path: capture.directory.clone(),
+            done: Done::Remember(config.sensor.state_dir.join("files-read")),
+        }
+    } else {
+        return Ok(None);
+    };
+    let mut settings = LiveSettings::new(input)?;
+    let hash_key: HashKey = settings.meter.hash_key;
+    settings.meter = config.meter.settings(hash_key);
+    settings.wire.snaplen = capture.snaplen;
+    settings.wire.promiscuous = capture.promiscuous;
+    settings.wire.ring_bytes = (capture.ring_mib > 0).then(|| u64::from(capture.ring_mib) << 20);
+    settings.wire.wait_at_start = capture.wait_for_interface;
+    settings.filter = (!capture.filter.is_empty()).then(|| capture.filter.clone());
+    settings.alarms.no_traffic_after = match capture.no_traffic_after_s {
+        0 => Duration::MAX,
+        s => Duration::from_secs(u64::from(s)),
+    };
+    settings.alarms.one_way_share = capture.one_way_share;
+    Ok(Some(settings))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(16)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|e| Fault::Software(format!("the control plane cannot be started ({e})")))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|e| Fault::Software(format!("no thread can be started ({e}); raise the limit on tasks")))
+}
+
+/// Microseconds since the epoch, by this machine's clock.
+#[allow(clippy::disallowed_methods)] // the control plane lives in people's time
+fn wall_clock_us() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
