@@ -4,6 +4,7 @@
 `alerts(folder)`: `Replayed` gives the finished capture to `taphound replay`, `Live` runs `taphound run` on the tap meanwhile.
 """
 
+import datetime
 import ipaddress
 import json
 import os
@@ -29,7 +30,7 @@ from .run import Run
 
 CALM_S = 20.0
 AFTER_S = 8.0
-POLL_S = 0.25
+POLL_S, START_S = 0.25, 20.0
 KINDS = {
     "http-flood": lambda plan, seconds, rps: held.httperf(plan, "evil1", "www", rps, int(rps * seconds), 1),
     "syn-flood": lambda plan, seconds, rps: flood.plain(plan, "evil1", "www", 80, "syn", int(1e6 / rps), int(rps * seconds)),
@@ -97,81 +98,76 @@ class Replayed:
 
 
 class Live:
-    """`taphound run` on the tap while the attack goes on, asked over its control socket."""
+    """`taphound run` on the tap while the attack goes on; its alerts are read from the EVE file it writes."""
 
     def __init__(self, program, arguments=()):
         self.program, self.arguments = program, list(arguments)
-        self.found, self.status, self.asking = {}, {}, threading.Event()
+        self.found, self.status, self.over = {}, {}, threading.Event()
 
     def start(self, run):
         """Starts the sensor on the bridge of the site and waits until it answers."""
-        self.run, self.folder = run, f"{run.run_dir}/sensor"
-        os.makedirs(self.folder)
-        command = [self.program, "run", "-i", "site", "--state-dir", self.folder, *self.arguments]
+        self.run, folder = run, f"{run.run_dir}/sensor"
+        os.makedirs(folder)
+        self.events, self.socket, self.read = f"{folder}/eve.json", f"{folder}/control.sock", 0
+        with open(f"{folder}/taphound.toml", "w") as file:
+            file.write(f'[eve]\npath = "{self.events}"\n')
+        command = [self.program, "run", "--config", f"{folder}/taphound.toml", "-i", "site", "--state-dir", folder, "--socket", self.socket, *self.arguments]
         self.sensor = run.programs.start(run.network.router, command, out="taphound.log")
-        for _ in range(100):
-            if self._ask("status", first=True):
-                break
-            if self.sensor.poll() is not None:
-                break
+        until = time.monotonic() + START_S
+        while self._ask() is None:
+            if self.sensor.poll() is not None or time.monotonic() > until:
+                with open(f"{run.run_dir}/taphound.log") as file:
+                    raise RuntimeError(f"`{' '.join(command)}` does not answer: {file.read().strip()[-400:] or 'it says nothing'}")
             time.sleep(0.1)
-        else:
-            raise RuntimeError("the sensor does not answer on its control socket after 10 s")
-        if self.sensor.poll() is not None:
-            with open(f"{run.run_dir}/taphound.log") as file:
-                raise RuntimeError(f"`{' '.join(command)}` ended: {file.read().strip()[-400:]}")
-        self.poller = threading.Thread(target=self._poll, daemon=True)
-        self.poller.start()
+        self.reader = threading.Thread(target=self._poll, daemon=True)
+        self.reader.start()
 
-    def socket(self):
-        """The control socket below the state folder."""
-        return next((f"{root}/{name}" for root, _, names in os.walk(self.folder) for name in names if name.endswith(".sock")), f"{self.folder}/control.sock")
-
-    def _ask(self, what, first=False):
-        done = subprocess.run([self.program, what, "--json", "--socket", self.socket()], capture_output=True, text=True)
-        if done.returncode > 2:
-            if first:
-                return None
-            raise RuntimeError(f"`taphound {what} --json` failed: {done.stderr.strip()}")
-        text = done.stdout.strip()
+    def _ask(self):
+        done = subprocess.run([self.program, "status", "--json", "--socket", self.socket], capture_output=True, text=True)
         try:
-            whole = json.loads(text)
-            return whole if isinstance(whole, list) else [whole]
+            return json.loads(done.stdout)
         except ValueError:
-            return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+            return None
 
     def _poll(self):
-        while not self.asking.wait(POLL_S):
-            for one in flat(self._ask("alerts", first=True) or []):
-                self.found.setdefault(one["id"], (time.time(), one))
+        while not self.over.wait(POLL_S):
+            self._look()
+
+    def _look(self):
+        """Notes when each alert could first be read."""
+        if not os.path.exists(self.events):
+            return
+        now = time.time()
+        with open(self.events) as file:
+            file.seek(self.read)
+            while (line := file.readline()).endswith("\n"):
+                self.read = file.tell()
+                event = json.loads(line)
+                if event.get("event_type") == "alert":
+                    self.found.setdefault(event["taphound"]["id"], (now, event))
 
     def stop(self):
         """Reads what is left and ends the sensor."""
-        self.asking.set()
-        self.poller.join(timeout=5)
-        for one in flat(self._ask("alerts") or []):
-            self.found.setdefault(one["id"], (time.time(), one))
-        self.status = (self._ask("status") or [{}])[0]
-        self.run.programs.stop(self.sensor)
+        self.status = self._ask() or {}
+        self.run.programs.stop(self.sensor, grace_s=10)
+        self.over.set()
+        self.reader.join(timeout=5)
+        self._look()
 
     def alerts(self, folder):
         """Alerts as they could be seen from outside, and the sensor's status."""
-        return [seen(one, at) for at, one in self.found.values() if not one.get("revised")], self.status
+        return [seen_live(one, at) for at, one in self.found.values() if not one["taphound"]["revised"]], self.status
 
 
-def flat(objects):
-    """Alerts of an answer, whether it is a list or an object that holds one."""
-    for one in objects:
-        if "alerts" in one:
-            yield from one["alerts"]
-        elif "category" in one:
-            yield one
+def seen(one):
+    """An alert of `taphound replay --json`: it counts from the packet that raised it."""
+    return Seen(one["category"], (one.get("raised_us") or one["last_us"]) / 1e6, one.get("src_ip") or "", one.get("dst_ip") or "", one["first_us"] / 1e6)
 
 
-def seen(one, at=None):
-    """An alert of the sensor's JSON. Live, it counts from when it could be read; replayed, from the packet that raised it."""
-    raised = at or (one.get("raised_us") or one["last_us"]) / 1e6
-    return Seen(one["category"], raised, one.get("src_ip") or "", one.get("dst_ip") or "", one["first_us"] / 1e6)
+def seen_live(event, at):
+    """An alert of the EVE file: it counts from when it could be read."""
+    first = datetime.datetime.fromisoformat(event["flow"]["start"]).timestamp()
+    return Seen(event["taphound"]["category"], at, event.get("src_ip", ""), event.get("dest_ip", ""), first)
 
 
 def duel(kind, seconds, rps, adapter, out, seed=1, beside=True, say=print):
@@ -199,7 +195,7 @@ def duel(kind, seconds, rps, adapter, out, seed=1, beside=True, say=print):
         "seconds_to_first_alert": round(ours[0].raised - min(own), 3) if ours else None,
         "seconds_to_fitting_alert": round(named[0].raised - min(own), 3) if named else None,
         "alerts": len(ours), "false_alerts": len(alerts) - len(ours), "dropped_by_tap": facts["capture"]["dropped"],
-        "sensor": {key: totals[key] for key in ("packets", "flows", "alerts", "incidents", "accounting", "level", "dropped") if key in totals},
+        "sensor": {key: totals[key] for key in ("packets", "flows", "alerts", "incidents", "accounting", "level", "health", "capture", "dropped") if key in totals},
         "activities_failed": facts["failures"], "folder": out,
     }
 
