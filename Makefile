@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit bench oracles proof-store parity fuzz model lab dataset clean build setup
+.PHONY: help demo test lint unit test-api bench oracles proof-store parity fuzz model lab dataset clean build setup
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -28,6 +28,9 @@ lint:
 
 unit:
 	@scripts/test
+
+test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
+	@scripts/test-api
 
 bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
 	cargo build --release --locked --workspace --bins

@@ -161,7 +161,7 @@ pub fn openapi() -> OpenApi {
     document.info.contact = None;
     let components = document.components.get_or_insert_default();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    components.security_schemes.insert("token".to_owned(), bearer);
+    components.security_schemes.insert("token".to_owned(), bearer.into());
     document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     document
 }
