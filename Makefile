@@ -29,6 +29,9 @@ lint:
 unit:
 	@scripts/test
 
+test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
+	@scripts/test-api
+
 bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
 	cargo build --release --locked --workspace --bins
 	target/release/bench
