@@ -94,7 +94,7 @@ impl Detector {
         let owner = self.behaviour.observe(event, |finding| findings.push(finding));
         let counted = findings.iter().any(|finding| finding.began);
         for finding in findings {
-            self.find(finding);
+            self.find(finding, event.order.at_us);
         }
         // The finding that begins an episode counts its flows up to and with this one.
         if let Some(scope) = owner.filter(|_| !counted) {
@@ -131,7 +131,7 @@ impl Detector {
         let ended = matches!(event.kind, EventKind::Ended(_));
         if ended && let Some(pending) = self.provisional.remove(&record.first_seq) {
             let score = (verdict != Verdict::Benign).then_some(score);
-            self.incidents.settle(pending.place, &pending.id, record.end_us, score);
+            self.incidents.settle(pending.place, &pending.id, (record.end_us, event.order.at_us), score);
             self.changes.push(Change::Settled { id: pending.id, last_us: record.end_us, score });
             return verdict;
         }
@@ -179,6 +179,7 @@ impl Detector {
             protocol: record.key.protocol(),
             first_us: record.start_us,
             last_us: record.end_us,
+            raised_us: event.order.at_us,
             provisional,
             revised: false,
             reasons: Vec::new(),
@@ -194,7 +195,7 @@ impl Detector {
         place
     }
 
-    fn find(&mut self, finding: Finding) {
+    fn find(&mut self, finding: Finding, raised_us: u64) {
         let Finding { kind, scope, source, target, flows, protocol, began, first_us, last_us, evidence } =
             finding;
         let id = episode_id(kind, scope, first_us);
@@ -217,6 +218,7 @@ impl Detector {
             protocol,
             first_us,
             last_us,
+            raised_us,
             provisional: false,
             revised: false,
             reasons,

@@ -113,7 +113,8 @@ pub struct Incident {
     pub targets: Few<IpAddr>,
     /// Victims' ports seen.
     pub ports: Few<u16>,
-    confirmed: bool,
+    /// The capture's clock when there was enough to show it to a person, microseconds since the epoch; none until then.
+    pub raised_us: Option<u64>,
     pub(super) changed: bool,
 }
 
@@ -141,7 +142,7 @@ impl Incident {
             sources: Few::default(),
             targets: Few::default(),
             ports: Few::default(),
-            confirmed: false,
+            raised_us: None,
             changed: true,
         }
     }
@@ -150,7 +151,7 @@ impl Incident {
     /// last of them came. What is not confirmed is kept and stored as detections, and shown to nobody.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.confirmed
+        self.raised_us.is_some()
     }
 
     /// Everything in it was taken back.
@@ -225,12 +226,12 @@ impl Incident {
             self.make_room();
             self.alerts.push(detection.clone());
         }
-        self.confirm();
+        self.confirm(detection.raised_us);
     }
 
     /// Whether a further detection is shown. Until it is confirmed an incident makes room by forgetting what it took back.
     pub(super) fn has_room(&self) -> bool {
-        self.alerts.len() < Self::ALERTS_MAX || !self.confirmed
+        self.alerts.len() < Self::ALERTS_MAX || !self.is_confirmed()
     }
 
     fn make_room(&mut self) {
@@ -241,7 +242,7 @@ impl Incident {
     }
 
     /// The final word on a provisional detection, shown if it has an id here: its final score, or none when taken back.
-    pub(super) fn settle(&mut self, shown: Option<&str>, last_us: u64, score: Option<f64>) {
+    pub(super) fn settle(&mut self, shown: Option<&str>, (last_us, at_us): (u64, u64), score: Option<f64>) {
         self.changed = true;
         match score {
             Some(score) => {
@@ -256,18 +257,20 @@ impl Incident {
             alert.last_us = alert.last_us.max(last_us);
             alert.score = score.unwrap_or(alert.score);
         }
-        self.confirm();
+        self.confirm(at_us);
     }
 
-    fn confirm(&mut self) {
-        if self.confirmed {
+    fn confirm(&mut self, at_us: u64) {
+        if self.is_confirmed() {
             return;
         }
         let newest_us = self.alerts.iter().map(|a| a.first_us).max().unwrap_or(0);
         let standing = || self.alerts.iter().filter(|a| !a.revised);
         let burst = standing().filter(|a| newest_us - a.first_us <= Self::BURST_US).count();
         let ended = standing().filter(|a| !a.provisional).count();
-        self.confirmed = self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN;
+        if self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN {
+            self.raised_us = Some(at_us);
+        }
     }
 
     /// A behaviour counter has met these ends; none means several.
@@ -285,6 +288,7 @@ impl Incident {
         self.first_us = self.first_us.min(other.first_us);
         self.last_us = self.last_us.max(other.last_us);
         self.score = self.score.max(other.score);
+        self.raised_us = self.raised_us.into_iter().chain(other.raised_us).min();
         self.sources.absorb(&other.sources);
         self.targets.absorb(&other.targets);
         self.ports.absorb(&other.ports);

@@ -129,12 +129,13 @@ impl Incidents {
     }
 
     /// The final word on the detection `id` that was provisional: its final score, or none when it is taken back.
-    pub fn settle(&mut self, place: Place, id: &str, last_us: u64, score: Option<f64>) {
+    /// `last_us` is the flow's last packet, `at_us` the capture's clock.
+    pub fn settle(&mut self, place: Place, id: &str, (last_us, at_us): (u64, u64), score: Option<f64>) {
         let index = self.current(place.incident);
         let Some(incident) = self.all.get_mut(&index) else {
             return;
         };
-        incident.settle(place.shown.then_some(id), last_us, score);
+        incident.settle(place.shown.then_some(id), (last_us, at_us), score);
     }
 
     /// Merges incidents that `inside` calls part of `scope`'s into it.
