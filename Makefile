@@ -45,6 +45,13 @@ fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	for target in packet table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
+evaluate: setup ## judge model and sensor on held-out runs, tools and other people's captures: docs/model-card.md
+	@scripts/evaluate
+
+MINUTES ?= 30
+tune: build ## search the forest's parameters and threshold on what may be looked at, for MINUTES (30)
+	@scripts/tune --minutes $(MINUTES)
+
 model: setup ## train the default model from data/ and compare it with the embedded one
 	@scripts/model
 

@@ -91,11 +91,10 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     names, x, words = load(arguments.data)
-    train, test = words["split"] == "train", (words["split"] == "test") & (words["provisional"] == "")
-    known = np.isin(words["tool"], np.unique(words["tool"][train]))
-    benign = words["category"] == "benign"
-    sets = {name: (x[rows], words["category"][rows]) for name, rows in
-            {"runs": test & (benign | known), "tools": test & (benign | ~known)}.items()}
+    final, benign = words["provisional"] == "", words["category"] == "benign"
+    train, runs = words["split"] == "train", final & (words["split"] == "test")
+    tools = final & (words["split"] == "test-tool") | runs & benign
+    sets = {name: (x[rows], words["category"][rows]) for name, rows in {"runs": runs, "tools": tools}.items()}
     for pair in arguments.outside:
         name, path = pair.split("=", 1)
         sets[name] = outside(path, names)

@@ -36,8 +36,8 @@ class Stage:
         self.scratch = tempfile.mkdtemp(dir=run.run_dir)
 
     def ip(self, name):
-        """A host's address."""
-        return self._run.plan.ip(name)
+        """A host's address; over IPv6, the name that leads there alone."""
+        return f"{name}-6" if self.activity.six else self._run.plan.ip(name)
 
     @property
     def key(self):

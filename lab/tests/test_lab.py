@@ -123,7 +123,8 @@ class Cases(unittest.TestCase):
     # case -> (packets at least, conversations of attack rows at least)
     EXPECTED = {"benign-browsing": (1000, 0), "benign-ssh": (1000, 0), "benign-dns": (500, 0), "benign-bulk": (1000, 0), "benign-mixed": (10000, 0),
                 "scan-syn": (2000, 1000), "scan-connect": (700, 500), "scan-udp": (200, 100), "flood-syn": (20000, 10000), "flood-udp": (9000, 3000),
-                "flood-http": (10000, 1500), "slow-http": (3000, 150), "bruteforce-ssh": (1000, 30), "bruteforce-ftp": (700, 30), "attack-day": (20000, 7000)}
+                "flood-http": (10000, 1500), "slow-http": (3000, 150), "bruteforce-ssh": (1000, 30), "bruteforce-ftp": (700, 30), "attack-day": (20000, 7000),
+                "web-attack": (4000, 200), "c2-beacon": (3000, 50), "exfiltration": (5000, 8), "dns-tunnel": (2000, 3), "amplification": (8000, 1000), "spread": (1500, 400)}
 
     def test_every_case_is_listed_and_covered_by_its_labels(self):
         self.assertEqual(set(os.listdir(PCAPS)) - {"README.md"}, set(self.EXPECTED))

@@ -196,12 +196,12 @@ pub(crate) struct JoinArgs {
     pub(crate) json: bool,
 }
 
-/// Rows that nothing like was learned from.
+/// Rows that were held out of training in one of two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum HeldOut {
-    /// Benign rows, and attacks by tools that training rows were made with, too.
+    /// Runs of tools that are known from training: the split `test`.
     Runs,
-    /// Benign rows, and attacks by tools that no training row was made with.
+    /// Tools that are not: the split `test-tool`, with the benign rows of `test` beside it.
     Tools,
 }
 
@@ -220,7 +220,7 @@ pub(crate) struct EvaluateArgs {
     /// A list of replayed captures (CSV: case,group,variant,flows,findings,labels): what was found, how soon, what falsely
     #[arg(long, value_name = "FILE")]
     pub(crate) replays: Option<PathBuf>,
-    /// Of the attacks only those by tools that training rows know, too (runs), or that they do not know (tools)
+    /// Only rows of runs held out of training, or of tools held out
     #[arg(long, value_name = "WHAT", requires = "data")]
     pub(crate) held_out: Option<HeldOut>,
     /// Judge the rows again with noise, with each feature missing, and with outliers
@@ -229,7 +229,7 @@ pub(crate) struct EvaluateArgs {
     /// Give the points of the ROC and precision-recall curves, too (in the JSON)
     #[arg(long, requires = "json")]
     pub(crate) curves: bool,
-    /// Only rows of this split: train, validation or test
+    /// Only rows of this split: train, validation, test or test-tool
     #[arg(long, value_name = "SPLIT")]
     pub(crate) split: Option<String>,
     /// Measure the rows of flows that still lived instead of final ones

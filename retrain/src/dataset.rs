@@ -26,16 +26,19 @@ pub(crate) enum Split {
     Validation,
     /// To measure by.
     Test,
+    /// To measure by, and made by a tool that no other row comes from.
+    TestTool,
 }
 
 impl Split {
-    pub(crate) const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+    pub(crate) const ALL: [Split; 4] = [Split::Train, Split::Validation, Split::Test, Split::TestTool];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Split::Train => "train",
             Split::Validation => "validation",
             Split::Test => "test",
+            Split::TestTool => "test-tool",
         }
     }
 }
@@ -101,11 +104,6 @@ impl Dataset {
         let occurs = |category: Category| self.rows.iter().any(|row| wanted(row) && row.truth == category);
         Category::ALL.into_iter().filter(|c| *c == Category::Benign || occurs(*c)).collect()
     }
-
-    /// Tools that made a training row.
-    pub(crate) fn tools_trained(&self) -> HashSet<&str> {
-        self.rows.iter().filter(|row| row.split == Split::Train).map(|row| &*row.tool).collect()
-    }
 }
 
 /// Words that repeat on many rows, kept once.
@@ -145,7 +143,11 @@ impl Words<'_> {
         let split = match self.split {
             "" => Split::Train,
             word => Split::ALL.into_iter().find(|split| split.as_str() == word).ok_or_else(|| {
-                BadWord("split", format!("`{word}` is unknown"), "use train, validation or test".into())
+                BadWord(
+                    "split",
+                    format!("`{word}` is unknown"),
+                    "use train, validation, test or test-tool".into(),
+                )
             })?,
         };
         let stage = if matches!(self.stage, "0" | "false" | "final") { "" } else { self.stage };

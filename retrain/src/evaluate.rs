@@ -50,19 +50,15 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
 fn judge_rows(model: &Path, args: &EvaluateArgs) -> Result<(), Failure> {
     let split = match args.split.as_deref() {
         None => None,
-        Some(name) => Some(
-            Split::ALL
-                .into_iter()
-                .find(|split| split.as_str() == name)
-                .ok_or_else(|| Failure::usage(format!("--split {name}: give train, validation or test")))?,
-        ),
+        Some(name) => Some(Split::ALL.into_iter().find(|split| split.as_str() == name).ok_or_else(|| {
+            Failure::usage(format!("--split {name}: give train, validation, test or test-tool"))
+        })?),
     };
     let artifact = artifact(model, args)?;
     if args.data.is_empty() {
         return Err(Failure::usage("evaluate --model: give the labelled flows with --data"));
     }
     let dataset = Dataset::read(&args.data)?;
-    let trained = dataset.tools_trained();
     let rows: Vec<&Row> = dataset
         .rows
         .iter()
@@ -70,8 +66,10 @@ fn judge_rows(model: &Path, args: &EvaluateArgs) -> Result<(), Failure> {
         .filter(|row| split.is_none_or(|split| row.split == split))
         .filter(|row| match args.held_out {
             None => true,
-            Some(HeldOut::Runs) => !row.truth.is_attack() || trained.contains(&*row.tool),
-            Some(HeldOut::Tools) => !row.truth.is_attack() || !trained.contains(&*row.tool),
+            Some(HeldOut::Runs) => row.split == Split::Test,
+            Some(HeldOut::Tools) => {
+                row.split == Split::TestTool || row.split == Split::Test && !row.truth.is_attack()
+            }
         })
         .collect();
     let measured = Measured::of(artifact.scorer(), rows.iter().copied(), args.provisional);

@@ -95,6 +95,12 @@ pub struct ReplayArgs {
     /// Print alerts and incidents as JSON lines instead of tables
     #[arg(long)]
     pub json: bool,
+    /// Incidents to show a day at most; what is held back is counted
+    #[arg(long, value_name = "N")]
+    pub budget: Option<u32>,
+    /// Learn for so many seconds of packet time what is usual here, and hold it back from then on
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub burn_in: u64,
     /// Alerts to print
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub alerts: usize,

@@ -125,7 +125,7 @@ impl Recorder for Desk<'_> {
         scored: Option<(&FlowRecord, &Scored)>,
         context: Option<&Context>,
     ) -> Result<(), Fault> {
-        let opinion = scored.map(|(record, scored)| Opinionated { record, scored });
+        let opinion = scored.map(|(record, scored)| Opinionated { record, scored, name: context });
         let verdict = self.detector.observe(event, opinion, &|record| {
             self.model.reasons(record).into_iter().map(Reason::Contribution).collect()
         });

@@ -24,6 +24,8 @@ pub struct Summary {
     pub alerts: u64,
     /// Incidents.
     pub incidents: u64,
+    /// Incidents that the budget held back, by cause.
+    pub held_back: BTreeMap<&'static str, u64>,
     /// Alerts by category.
     pub by_category: BTreeMap<&'static str, u64>,
     /// The terms of the three identities.
@@ -107,6 +109,13 @@ impl Summary {
             detections: made,
             alerts: alerts().count() as u64,
             incidents: incidents.iter().count() as u64 + incidents.forgotten(),
+            held_back: incidents
+                .budget()
+                .state()
+                .held
+                .iter()
+                .map(|(cause, n)| (cause.as_str(), *n))
+                .collect(),
             by_category: report::alerts_by_category(alerts()),
             accounting: Accounting {
                 packets: Packets {

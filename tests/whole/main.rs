@@ -5,6 +5,7 @@
 mod bad_input;
 mod exports;
 mod formats;
+mod judgement;
 mod oracles;
 mod outside;
 mod replay;

@@ -1,12 +1,14 @@
 //! One place where opinions meet: forest and behaviour in, detections and incidents out, in canonical order.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use flowmeter::{EventKind, FlowEvent, FlowRecord};
+use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use model::Category;
 use sha2::{Digest, Sha256};
 
 use super::behaviour::{Behaviour, Finding, Thresholds};
+use super::budget::Budget;
 use super::incident::Incident;
 use super::incidents::{Incidents, Place, scope_of};
 use super::policy::{Policy, Verdict};
@@ -19,6 +21,8 @@ pub struct Opinionated<'a> {
     pub record: &'a FlowRecord,
     /// What the model says of it.
     pub scored: &'a Scored,
+    /// The name in the flow's first payload.
+    pub name: Option<&'a Context>,
 }
 
 /// What the store has to be told.
@@ -82,6 +86,13 @@ impl Detector {
         }
     }
 
+    /// The same with a budget for what is shown.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.incidents.set_budget(budget);
+        self
+    }
+
     /// Takes one event in. Events that carry a record come with the forest's opinion on it.
     /// Gives the verdict on that record.
     pub fn observe(
@@ -90,8 +101,10 @@ impl Detector {
         opinion: Option<Opinionated<'_>>,
         explain: &Explain<'_>,
     ) -> Verdict {
+        self.incidents.tick(event.order.at_us);
         let mut findings = Vec::new();
-        let owner = self.behaviour.observe(event, |finding| findings.push(finding));
+        let record = opinion.as_ref().map(|opinion| (opinion.record, opinion.name));
+        let owner = self.behaviour.observe(event, record, |finding| findings.push(finding));
         let counted = findings.iter().any(|finding| finding.began);
         for finding in findings {
             self.find(finding, event.order.at_us);
@@ -157,7 +170,7 @@ impl Detector {
         provisional: bool,
         explain: &Explain<'_>,
     ) -> (String, Place) {
-        let Opinionated { record, scored } = opinion;
+        let Opinionated { record, scored, .. } = opinion;
         let (source, target) = (record.initiator(), record.responder());
         let scope = self
             .behaviour
@@ -182,26 +195,51 @@ impl Detector {
             raised_us: event.order.at_us,
             provisional,
             revised: false,
+            weighs: self.weighs(event, category, source.address),
             reasons: Vec::new(),
         };
-        (id, self.tell(scope, detection, |shown| shown.reasons = explain(record)))
+        (id, self.tell(scope, detection, 0.0, |shown| shown.reasons = explain(record)))
+    }
+
+    /// Whether a suspicion of the forest may confirm an incident. A scan is many failures, and the counters know how many
+    /// there were. Of a TCP conversation met in its middle not even the direction is known, and no forest has learned from one.
+    fn weighs(&self, event: &FlowEvent, category: Category, source: IpAddr) -> bool {
+        let whole = event.key.protocol() != 6 || event.began_cleanly;
+        whole && (category != Category::Scan || self.behaviour.supports_scan(source))
     }
 
     /// Counts a detection, puts it into its incident, and notes it for the store.
-    fn tell(&mut self, scope: Scope, detection: Detection, explain: impl FnOnce(&mut Detection)) -> Place {
+    fn tell(
+        &mut self,
+        scope: Scope,
+        detection: Detection,
+        strength: f64,
+        explain: impl FnOnce(&mut Detection),
+    ) -> Place {
         self.made += 1;
-        let (place, detection, incident) = self.incidents.add(scope, detection, explain);
+        let (place, detection, incident) = self.incidents.add(scope, detection, strength, explain);
         self.changes.push(Change::Detected { detection, incident, folded: !place.is_shown() });
         place
     }
 
     fn find(&mut self, finding: Finding, raised_us: u64) {
-        let Finding { kind, scope, source, target, flows, protocol, began, first_us, last_us, evidence } =
-            finding;
+        let Finding {
+            kind,
+            scope,
+            source,
+            target,
+            flows,
+            protocol,
+            began,
+            first_us,
+            last_us,
+            strength,
+            evidence,
+        } = finding;
         let id = episode_id(kind, scope, first_us);
         let reasons: Vec<Reason> = evidence.into_iter().map(Reason::Evidence).collect();
         if !began {
-            self.incidents.refresh(scope, last_us, &id, (source, target), reasons);
+            self.incidents.refresh(scope, last_us, &id, (source, target), strength, reasons);
             return;
         }
         let detection = Detection {
@@ -221,10 +259,11 @@ impl Detector {
             raised_us,
             provisional: false,
             revised: false,
+            weighs: true,
             reasons,
         };
         self.incidents.part_from_suspicions(scope, first_us);
-        self.tell(scope, detection, |_| {});
+        self.tell(scope, detection, strength, |_| {});
         self.incidents.count_flows(scope, flows);
         self.incidents.absorb(scope, |other| belongs(kind, scope, first_us, other));
     }
@@ -241,10 +280,23 @@ fn belongs(kind: BehaviourKind, scope: Scope, first_us: u64, other: &Incident) -
             began_with_it && other.by_behaviour.is_none() && other.source() == scope.source
         }
         BehaviourKind::Repetition => {
-            began_with_it
-                && other.by_behaviour.is_none()
-                && (other.source(), other.target(), other.port()) == (scope.source, scope.target, scope.port)
+            let ends = (other.source(), other.target()) == (scope.source, scope.target);
+            // A call that was asked for at the endpoint mapper is made elsewhere.
+            let service = other.port() == scope.port || scope.port == Some(135);
+            began_with_it && other.by_behaviour.is_none() && ends && service
         }
+        BehaviourKind::Amplification => {
+            began_with_it && other.by_behaviour.is_none() && other.target() == scope.target
+        }
+        BehaviourKind::Beacon
+        | BehaviourKind::DnsTunnel
+        | BehaviourKind::IcmpTunnel
+        | BehaviourKind::Upload
+        | BehaviourKind::WebScan => {
+            let ends = (other.source(), other.target()) == (scope.source, scope.target);
+            began_with_it && other.by_behaviour.is_none() && ends
+        }
+        BehaviourKind::Spread => false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use model::Category;
 
+use super::budget::Budget;
 use super::incident::Incident;
 use super::{Detection, Reason, Scope};
 
@@ -46,6 +47,7 @@ pub struct Incidents {
     moved: Vec<(String, String)>,
     next: usize,
     forgotten: u64,
+    budget: Budget,
 }
 
 impl Incidents {
@@ -58,11 +60,13 @@ impl Incidents {
 
     /// Adds a detection to the incident of `scope`, opening it if need be. The detection is shown (kept as an alert)
     /// while the incident has room for it; `explain` fills its reasons in then.
+    /// `strength` is a behaviour's evidence as a multiple of its threshold, 0 for the forest.
     /// Gives where it went, the detection as it stands there, and the incident's id.
     pub fn add(
         &mut self,
         scope: Scope,
         mut detection: Detection,
+        strength: f64,
         explain: impl FnOnce(&mut Detection),
     ) -> (Place, Detection, String) {
         let index = self.incident_of(scope, detection.first_us);
@@ -71,8 +75,11 @@ impl Incidents {
         if shown {
             explain(&mut detection);
         }
+        incident.strengthen(strength);
         incident.add(&detection, shown);
-        (Place { incident: index, shown }, detection, incident.id.clone())
+        let id = incident.id.clone();
+        self.decide(index, detection.last_us);
+        (Place { incident: index, shown }, detection, id)
     }
 
     /// An episode of `scope` begins at `first_us`: what the forest alone had seen there long before is another story.
@@ -92,17 +99,22 @@ impl Incidents {
         last_us: u64,
         detection_id: &str,
         (source, target): (Option<IpAddr>, Option<IpAddr>),
+        strength: f64,
         reasons: Vec<Reason>,
     ) {
         let Some(incident) = self.open_mut(scope) else {
             return;
         };
+        incident.strengthen(strength);
         incident.changed = true;
         incident.last_us = incident.last_us.max(last_us);
         incident.met(source, target);
         if let Some(alert) = incident.alerts.iter_mut().find(|a| a.id == detection_id) {
             alert.last_us = alert.last_us.max(last_us);
             alert.reasons = reasons;
+        }
+        if let Some(&index) = self.open.get(&scope) {
+            self.decide(index, last_us);
         }
     }
 
@@ -136,6 +148,38 @@ impl Incidents {
             return;
         };
         incident.settle(place.shown.then_some(id), (last_us, at_us), score);
+        self.decide(index, last_us);
+    }
+
+    /// Asks the budget about an incident that is confirmed and not shown.
+    fn decide(&mut self, index: usize, now_us: u64) {
+        let Some(incident) = self.all.get_mut(&index).filter(|i| i.is_confirmed() && !i.is_shown()) else {
+            return;
+        };
+        let held = self.budget.admit(incident, now_us);
+        incident.stand(held);
+        incident.changed = true;
+    }
+
+    /// Puts a budget in the way of what is confirmed from now on.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// The budget as it stands.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Time has come to `now_us`.
+    pub fn tick(&mut self, now_us: u64) {
+        self.budget.tick(now_us);
+    }
+
+    /// Confirmed incidents that the budget holds back, oldest first.
+    pub fn held_back(&self) -> impl Iterator<Item = &Incident> {
+        self.all.values().filter(|incident| incident.is_confirmed() && !incident.is_shown())
     }
 
     /// Merges incidents that `inside` calls part of `scope`'s into it.
@@ -159,9 +203,9 @@ impl Incidents {
         }
     }
 
-    /// Every confirmed incident, oldest first.
+    /// Every incident that is shown, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Incident> {
-        self.all.values().filter(|incident| incident.is_confirmed())
+        self.all.values().filter(|incident| incident.is_shown())
     }
 
     /// Incidents no longer in memory.
@@ -170,9 +214,9 @@ impl Incidents {
         self.forgotten
     }
 
-    /// Confirmed incidents that changed since the last call; and who was merged into whom, in that order.
+    /// Incidents shown that changed since the last call; and who was merged into whom, in that order.
     pub fn take_changes(&mut self, mut changed: impl FnMut(&Incident)) -> Vec<(String, String)> {
-        for incident in self.all.values_mut().filter(|i| i.changed && i.is_confirmed()) {
+        for incident in self.all.values_mut().filter(|i| i.changed && i.is_shown()) {
             incident.changed = false;
             changed(incident);
         }
@@ -188,7 +232,7 @@ impl Incidents {
         if self.all.len() == Self::KEPT_MAX
             && let Some((index, oldest)) = self.all.pop_first()
         {
-            self.forgotten += u64::from(oldest.is_confirmed());
+            self.forgotten += u64::from(oldest.is_shown());
             if self.open.get(&oldest.scope) == Some(&index) {
                 self.open.remove(&oldest.scope);
             }
