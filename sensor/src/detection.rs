@@ -103,8 +103,6 @@ pub struct Detection {
     pub first_us: u64,
     /// Last packet so far, microseconds since the epoch.
     pub last_us: u64,
-    /// The capture's clock when it was made, microseconds since the epoch: what a watching person would have waited for.
-    pub raised_us: u64,
     /// The flow has not ended yet.
     pub provisional: bool,
     /// The final record took it back.

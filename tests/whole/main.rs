@@ -8,6 +8,7 @@ mod formats;
 mod judgement;
 mod oracles;
 mod outside;
+mod prompt;
 mod replay;
 mod tidy;
 

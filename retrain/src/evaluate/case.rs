@@ -47,7 +47,7 @@ pub(crate) struct Incident {
     dst_port: Option<u16>,
     first_us: u64,
     last_us: u64,
-    pub(crate) raised_us: u64,
+    pub(crate) shown_us: u64,
     pub(crate) reasons: Vec<String>,
 }
 

@@ -149,7 +149,7 @@ impl Attack {
 
     fn to_json(&self, case: &str, category: Category, incidents: &[Incident]) -> Value {
         let found = || self.found_by.iter().map(|i| &incidents[*i]);
-        let seconds = found().map(|i| i.raised_us.saturating_sub(self.first_us) as f64 / 1e6);
+        let seconds = found().map(|i| i.shown_us.saturating_sub(self.first_us) as f64 / 1e6);
         json!({
             "case": case, "category": category, "flows": self.flows, "found": !self.found_by.is_empty(),
             "fitting": found().any(|incident| incident.category == category),

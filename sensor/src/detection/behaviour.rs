@@ -104,13 +104,10 @@ impl Behaviour {
         if !under_flood {
             let source = self.sources.get_or_insert_mut(initiator.address, SourceState::default);
             if let Some(finding) = source.observe(event, &self.thresholds) {
-                if finding.began && finding.target.is_none() {
-                    self.spreading.swept(event, finding.flows).into_iter().for_each(&mut found);
-                }
-                found(finding);
+                found(self.spreading.swept(event, source, finding));
             }
             if owner.is_none() && source.owns(event.flow_start_us) {
-                owner = Some(SourceState::scope(initiator.address));
+                owner = Some(source.scope(initiator.address));
             }
         }
         if let (EventKind::Ended(_), Some((record, name))) = (event.kind, record) {
@@ -140,9 +137,10 @@ impl Behaviour {
             return;
         }
         if event.key.protocol() == 6
-            && self.sources.peek(&event.initiator().address).is_some_and(|s| s.sweeps(event.order.at_us))
+            && let Some(source) = self.sources.peek_mut(&event.initiator().address)
+            && source.sweeps(event.order.at_us)
         {
-            self.spreading.talked(event, &self.thresholds).into_iter().for_each(&mut *found);
+            self.spreading.talked(event, source, &self.thresholds).into_iter().for_each(&mut *found);
         }
         let (source, peer) = (event.initiator(), event.responder().address);
         let hosts = self.peers.get_or_insert_mut(peer, Distinct::default);
@@ -163,8 +161,8 @@ impl Behaviour {
         if let Some(kind) = self.pairs.peek(&key).and_then(|p| p.owns(event.flow_start_us)) {
             return Some(PairState::scope(kind, event, key.port));
         }
-        if self.sources.peek(&source).is_some_and(|s| s.owns(event.flow_start_us)) {
-            return Some(SourceState::scope(source));
+        if let Some(state) = self.sources.peek(&source).filter(|s| s.owns(event.flow_start_us)) {
+            return Some(state.scope(source));
         }
         dialogue_scope(&self.dialogues, event)
     }
@@ -198,6 +196,9 @@ fn tells_of_behaviour(event: &FlowEvent) -> bool {
     match event.key.protocol() {
         6 => event.began_cleanly,
         17 => event.initiator().port >= SERVICE_PORTS_END || event.responder().port < SERVICE_PORTS_END,
+        // Of ICMP only questions; what a victim complains of to its attackers is no search for them.
+        1 => matches!(event.initiator().port, 8 | 13 | 15 | 17),
+        58 => event.initiator().port == 128,
         _ => true,
     }
 }

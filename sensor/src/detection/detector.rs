@@ -107,7 +107,7 @@ impl Detector {
         let owner = self.behaviour.observe(event, record, |finding| findings.push(finding));
         let counted = findings.iter().any(|finding| finding.began);
         for finding in findings {
-            self.find(finding, event.order.at_us);
+            self.find(finding);
         }
         // The finding that begins an episode counts its flows up to and with this one.
         if let Some(scope) = owner.filter(|_| !counted) {
@@ -144,7 +144,7 @@ impl Detector {
         let ended = matches!(event.kind, EventKind::Ended(_));
         if ended && let Some(pending) = self.provisional.remove(&record.first_seq) {
             let score = (verdict != Verdict::Benign).then_some(score);
-            self.incidents.settle(pending.place, &pending.id, (record.end_us, event.order.at_us), score);
+            self.incidents.settle(pending.place, &pending.id, record.end_us, score);
             self.changes.push(Change::Settled { id: pending.id, last_us: record.end_us, score });
             return verdict;
         }
@@ -192,7 +192,6 @@ impl Detector {
             protocol: record.key.protocol(),
             first_us: record.start_us,
             last_us: record.end_us,
-            raised_us: event.order.at_us,
             provisional,
             revised: false,
             weighs: self.weighs(event, category, source.address),
@@ -222,7 +221,7 @@ impl Detector {
         place
     }
 
-    fn find(&mut self, finding: Finding, raised_us: u64) {
+    fn find(&mut self, finding: Finding) {
         let Finding {
             kind,
             scope,
@@ -256,7 +255,6 @@ impl Detector {
             protocol,
             first_us,
             last_us,
-            raised_us,
             provisional: false,
             revised: false,
             weighs: true,
@@ -291,12 +289,14 @@ fn belongs(kind: BehaviourKind, scope: Scope, first_us: u64, other: &Incident) -
         BehaviourKind::Beacon
         | BehaviourKind::DnsTunnel
         | BehaviourKind::IcmpTunnel
+        | BehaviourKind::DnsUpload
+        | BehaviourKind::IcmpUpload
         | BehaviourKind::Upload
         | BehaviourKind::WebScan => {
             let ends = (other.source(), other.target()) == (scope.source, scope.target);
             began_with_it && other.by_behaviour.is_none() && ends
         }
-        BehaviourKind::Spread => false,
+        BehaviourKind::Spread => other.scope.category == Category::Scan && other.source() == scope.source,
     }
 }
 

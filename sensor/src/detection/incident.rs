@@ -98,6 +98,8 @@ pub struct Incident {
     pub first_us: u64,
     /// Last packet of its last detection, microseconds since the epoch.
     pub last_us: u64,
+    /// When it was first shown, microseconds since the epoch in packet time; none while it is not.
+    pub shown_us: Option<u64>,
     /// Detections in it.
     pub detections: u64,
     /// Detections in it whose final record was benign.
@@ -114,8 +116,7 @@ pub struct Incident {
     pub targets: Few<IpAddr>,
     /// Victims' ports seen.
     pub ports: Few<u16>,
-    /// The capture's clock when there was enough to show it to a person, microseconds since the epoch; none until then.
-    pub raised_us: Option<u64>,
+    confirmed: bool,
     /// Strongest evidence of a behaviour counter, as a multiple of its threshold.
     evidence: f64,
     /// Once confirmed: shown, or why not.
@@ -147,6 +148,7 @@ impl Incident {
             by_behaviour: None,
             first_us,
             last_us: first_us,
+            shown_us: None,
             detections: 0,
             revised: 0,
             flows: 0,
@@ -155,7 +157,7 @@ impl Incident {
             sources: Few::default(),
             targets: Few::default(),
             ports: Few::default(),
-            raised_us: None,
+            confirmed: false,
             evidence: 0.0,
             standing: Standing::Undecided,
             changed: true,
@@ -166,13 +168,13 @@ impl Incident {
     /// last of them came. What is not confirmed is kept and stored as detections, and shown to nobody.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.raised_us.is_some()
+        self.confirmed
     }
 
     /// It is confirmed, and the budget lets it be seen.
     #[must_use]
     pub fn is_shown(&self) -> bool {
-        self.is_confirmed() && self.standing == Standing::Shown
+        self.confirmed && self.standing == Standing::Shown
     }
 
     /// Why the budget holds it back, if it does.
@@ -184,8 +186,9 @@ impl Incident {
         }
     }
 
-    pub(super) fn stand(&mut self, held: Option<Held>) {
+    pub(super) fn stand(&mut self, held: Option<Held>, now_us: u64) {
         self.standing = held.map_or(Standing::Shown, Standing::Held);
+        self.shown_us = held.is_none().then_some(now_us);
     }
 
     /// How much evidence there is, as a multiple of what confirms an incident.
@@ -289,12 +292,12 @@ impl Incident {
             self.make_room();
             self.alerts.push(detection.clone());
         }
-        self.confirm(detection.raised_us);
+        self.confirm();
     }
 
     /// Whether a further detection is shown. Until it is confirmed an incident makes room by forgetting what it took back.
     pub(super) fn has_room(&self) -> bool {
-        self.alerts.len() < Self::ALERTS_MAX || !self.is_confirmed()
+        self.alerts.len() < Self::ALERTS_MAX || !self.confirmed
     }
 
     fn make_room(&mut self) {
@@ -305,7 +308,7 @@ impl Incident {
     }
 
     /// The final word on a provisional detection, shown if it has an id here: its final score, or none when taken back.
-    pub(super) fn settle(&mut self, shown: Option<&str>, (last_us, at_us): (u64, u64), score: Option<f64>) {
+    pub(super) fn settle(&mut self, shown: Option<&str>, last_us: u64, score: Option<f64>) {
         self.changed = true;
         match score {
             Some(score) => {
@@ -320,20 +323,18 @@ impl Incident {
             alert.last_us = alert.last_us.max(last_us);
             alert.score = score.unwrap_or(alert.score);
         }
-        self.confirm(at_us);
+        self.confirm();
     }
 
-    fn confirm(&mut self, at_us: u64) {
-        if self.is_confirmed() {
+    fn confirm(&mut self) {
+        if self.confirmed {
             return;
         }
         let newest_us = self.alerts.iter().map(|a| a.first_us).max().unwrap_or(0);
         let standing = || self.alerts.iter().filter(|a| a.weighs && !a.revised);
         let burst = standing().filter(|a| newest_us - a.first_us <= Self::BURST_US).count();
         let ended = standing().filter(|a| !a.provisional).count();
-        if self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN {
-            self.raised_us = Some(at_us);
-        }
+        self.confirmed = self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN;
     }
 
     /// A behaviour counter has met these ends; none means several.
@@ -351,7 +352,6 @@ impl Incident {
         self.first_us = self.first_us.min(other.first_us);
         self.last_us = self.last_us.max(other.last_us);
         self.score = self.score.max(other.score);
-        self.raised_us = self.raised_us.into_iter().chain(other.raised_us).min();
         self.sources.absorb(&other.sources);
         self.targets.absorb(&other.targets);
         self.ports.absorb(&other.ports);
@@ -359,6 +359,7 @@ impl Incident {
         // What was shown once does not vanish.
         if other.is_shown() {
             self.standing = Standing::Shown;
+            self.shown_us = self.shown_us.into_iter().chain(other.shown_us).min();
         }
         let room = Self::ALERTS_MAX.saturating_sub(self.alerts.len());
         self.alerts.extend(other.alerts.into_iter().take(room));

@@ -48,6 +48,8 @@ pub struct Incidents {
     next: usize,
     forgotten: u64,
     budget: Budget,
+    /// Packet time has come this far.
+    now_us: u64,
 }
 
 impl Incidents {
@@ -78,7 +80,7 @@ impl Incidents {
         incident.strengthen(strength);
         incident.add(&detection, shown);
         let id = incident.id.clone();
-        self.decide(index, detection.last_us);
+        self.decide(index);
         (Place { incident: index, shown }, detection, id)
     }
 
@@ -114,7 +116,7 @@ impl Incidents {
             alert.reasons = reasons;
         }
         if let Some(&index) = self.open.get(&scope) {
-            self.decide(index, last_us);
+            self.decide(index);
         }
     }
 
@@ -141,23 +143,22 @@ impl Incidents {
     }
 
     /// The final word on the detection `id` that was provisional: its final score, or none when it is taken back.
-    /// `last_us` is the flow's last packet, `at_us` the capture's clock.
-    pub fn settle(&mut self, place: Place, id: &str, (last_us, at_us): (u64, u64), score: Option<f64>) {
+    pub fn settle(&mut self, place: Place, id: &str, last_us: u64, score: Option<f64>) {
         let index = self.current(place.incident);
         let Some(incident) = self.all.get_mut(&index) else {
             return;
         };
-        incident.settle(place.shown.then_some(id), (last_us, at_us), score);
-        self.decide(index, last_us);
+        incident.settle(place.shown.then_some(id), last_us, score);
+        self.decide(index);
     }
 
     /// Asks the budget about an incident that is confirmed and not shown.
-    fn decide(&mut self, index: usize, now_us: u64) {
+    fn decide(&mut self, index: usize) {
         let Some(incident) = self.all.get_mut(&index).filter(|i| i.is_confirmed() && !i.is_shown()) else {
             return;
         };
-        let held = self.budget.admit(incident, now_us);
-        incident.stand(held);
+        let held = self.budget.admit(incident, self.now_us);
+        incident.stand(held, self.now_us);
         incident.changed = true;
     }
 
@@ -174,6 +175,7 @@ impl Incidents {
 
     /// Time has come to `now_us`.
     pub fn tick(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us);
         self.budget.tick(now_us);
     }
 

@@ -59,6 +59,9 @@ impl Technique {
             BehaviourKind::Repetition => of("T1110.001", "Password Guessing", CREDENTIAL_ACCESS),
             BehaviourKind::WebScan => of("T1595.002", "Vulnerability Scanning", RECONNAISSANCE),
             BehaviourKind::DnsTunnel => of("T1071.004", "DNS", COMMAND_AND_CONTROL),
+            BehaviourKind::DnsUpload | BehaviourKind::IcmpUpload => {
+                of("T1048.003", "Exfiltration Over Unencrypted Non-C2 Protocol", EXFILTRATION)
+            }
             BehaviourKind::IcmpTunnel => of("T1095", "Non-Application Layer Protocol", COMMAND_AND_CONTROL),
             BehaviourKind::FanOut
             | BehaviourKind::Amplification

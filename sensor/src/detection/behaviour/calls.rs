@@ -41,9 +41,9 @@ impl Calls {
     /// Connections that begin this close together are one call.
     const ONE_CALL_US: u64 = 1_000_000;
     /// Below this share of the interval a dispersion is a machine's, not a delay that was drawn.
-    const EXACT_SHARE: f64 = 0.02;
+    const EXACT_SHARE: f64 = 0.04;
     /// And never below this: a scheduler's hesitation.
-    const EXACT_S: f64 = 0.25;
+    const EXACT_S: f64 = 0.1;
     /// A drawn delay has bounds; what people do has none. Ninth decile over first decile.
     const BOUNDED_RATIO: f64 = 4.0;
     /// A call that says the same is within so many bytes of the median, and so many of the calls are.

@@ -18,7 +18,7 @@ struct Visits {
     requests: Distinct<4>,
     /// Sizes of what came back, to the byte and coarsely.
     answers: Commonest<4>,
-    coarse_answers: Commonest<4>,
+    coarse_answers: [Commonest<4>; 2],
     first_us: u64,
 }
 
@@ -63,6 +63,10 @@ impl Dialogue {
     /// A guess varies by a password's length; what never varies is a health check, what varies much looks for something.
     const GUESS_SIZES: std::ops::RangeInclusive<u32> = 3..=40;
     const GUESS_SAME_ANSWER_SHARE: f64 = 0.9;
+    /// Answers within so many bytes of one another are alike.
+    const ALIKE_BYTES: u64 = 256;
+    /// Who opens more connections a second does not wait for answers: a flood, whatever it asks.
+    const SCAN_RATE_MAX: f64 = 25.0;
     const QUIET_US: u64 = 1_800_000_000;
 
     /// Takes the end of a conversation's segment in.
@@ -123,7 +127,9 @@ impl Dialogue {
         minute.short += 1;
         minute.requests.insert(hash_of_port(request as u16));
         minute.answers.insert(answer);
-        minute.coarse_answers.insert(answer / 64);
+        // Two rulers, half a mark apart, so that no mark parts what is alike.
+        minute.coarse_answers[0].insert(answer / Self::ALIKE_BYTES);
+        minute.coarse_answers[1].insert((answer + Self::ALIKE_BYTES / 2) / Self::ALIKE_BYTES);
         let (current, previous) = self.minutes.both();
         let short = current.short + previous.short;
         if short < thresholds.web_scan_flows.min(thresholds.repetition_web_flows) {
@@ -131,7 +137,8 @@ impl Dialogue {
         }
         let sizes = current.requests.count().max(previous.requests.count());
         let same = |a: u32, b: u32| f64::from(a + b) / f64::from(short);
-        let coarse = same(current.coarse_answers.most(), previous.coarse_answers.most());
+        let ruler = |n: usize| same(current.coarse_answers[n].most(), previous.coarse_answers[n].most());
+        let coarse = ruler(0).max(ruler(1));
         let exact = same(current.answers.most(), previous.answers.most());
         let first_us = if previous.short > 0 { previous.first_us } else { current.first_us };
         let seconds = now.saturating_sub(first_us) as f64 / 1e6;
@@ -155,7 +162,9 @@ impl Dialogue {
                 evidence,
             ));
         }
-        if short < thresholds.web_scan_flows
+        let flood = f64::from(short) > Self::SCAN_RATE_MAX * seconds;
+        if flood
+            || short < thresholds.web_scan_flows
             || sizes < thresholds.web_scan_request_sizes
             || coarse < thresholds.web_scan_same_answer_share
         {

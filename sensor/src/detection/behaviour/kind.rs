@@ -25,6 +25,10 @@ pub enum BehaviourKind {
     DnsTunnel,
     /// Echo requests of changing sizes carry data.
     IcmpTunnel,
+    /// DNS questions carry data one way: the answers bring nothing but the question again.
+    DnsUpload,
+    /// Echo requests carry more data than any ping, and bring nothing but their echo.
+    IcmpUpload,
     /// An inside host sends much more to one outside peer than it gets.
     Upload,
     /// One source asks a web server for many different things and gets the same short answer.
@@ -35,7 +39,7 @@ pub enum BehaviourKind {
 
 impl BehaviourKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::FanOut,
         Self::Flood,
         Self::RequestFlood,
@@ -45,6 +49,8 @@ impl BehaviourKind {
         Self::Beacon,
         Self::DnsTunnel,
         Self::IcmpTunnel,
+        Self::DnsUpload,
+        Self::IcmpUpload,
         Self::Upload,
         Self::WebScan,
         Self::Spread,
@@ -63,6 +69,8 @@ impl BehaviourKind {
             Self::Beacon => "beacon",
             Self::DnsTunnel => "dns_tunnel",
             Self::IcmpTunnel => "icmp_tunnel",
+            Self::DnsUpload => "dns_upload",
+            Self::IcmpUpload => "icmp_upload",
             Self::Upload => "upload",
             Self::WebScan => "web_scan",
             Self::Spread => "spread",
@@ -79,7 +87,7 @@ impl BehaviourKind {
             Self::Amplification => Category::Amplification,
             Self::Beacon => Category::C2,
             Self::DnsTunnel | Self::IcmpTunnel => Category::Tunnel,
-            Self::Upload => Category::Exfiltration,
+            Self::DnsUpload | Self::IcmpUpload | Self::Upload => Category::Exfiltration,
             Self::WebScan => Category::Web,
             Self::Spread => Category::Spread,
         }

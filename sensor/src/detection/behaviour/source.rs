@@ -96,6 +96,8 @@ pub(super) struct SourceState {
     young: Window<u32, 1_000_000>,
     episode: Episode,
     slow: Episode,
+    /// Why the search that is under way is a worm's, if it is.
+    spreads: Option<Box<str>>,
 }
 
 impl SourceState {
@@ -156,6 +158,9 @@ impl SourceState {
             current.first_us.max(self.minutes.since_us())
         };
         let began = self.episode.note(first_us, now, sum.failed())?;
+        if began {
+            self.spreads = None;
+        }
         let more = if current.endpoints.is_saturated() { "more than " } else { "" };
         // The two minutes may have tried the same ones: the larger count is certain.
         let tried = current.endpoints.estimate().max(previous.endpoints.estimate());
@@ -169,6 +174,9 @@ impl SourceState {
         let (current, previous) = self.hours.both();
         let first_us = if previous.started > 0 { previous.first_us } else { current.first_us };
         let began = self.slow.note_after(Self::SLOW_GAP_US, first_us, now, sum.failed())?;
+        if began {
+            self.spreads = None;
+        }
         let tried = current.endpoints.estimate().max(previous.endpoints.estimate()).to_string();
         let hosts = current.hosts.estimate().max(previous.hosts.estimate());
         Some(finding(event, sum, began, self.slow.first_us, hosts, &tried, thresholds.slow_fan_out_targets))
@@ -178,8 +186,25 @@ impl SourceState {
         self.episode.covers(start_us) || self.slow.covers(start_us)
     }
 
-    pub(super) fn scope(source: IpAddr) -> Scope {
-        Scope { category: Category::Scan, source: Some(source), target: None, port: None }
+    /// The search that is under way has turned out to be a worm's.
+    pub(super) fn call_spreading(&mut self, why: &str) {
+        self.spreads.get_or_insert_with(|| why.into());
+    }
+
+    /// Why the search that is under way is a worm's, if it is.
+    pub(super) fn spreads(&self) -> Option<&str> {
+        self.spreads.as_deref()
+    }
+
+    /// Hosts tried within a minute, about.
+    pub(super) fn hosts(&self) -> u32 {
+        let (current, previous) = self.minutes.both();
+        current.hosts.estimate().max(previous.hosts.estimate())
+    }
+
+    pub(super) fn scope(&self, source: IpAddr) -> Scope {
+        let category = if self.spreads.is_some() { Category::Spread } else { Category::Scan };
+        Scope { category, source: Some(source), target: None, port: None }
     }
 }
 
@@ -202,7 +227,7 @@ fn finding(
     let Sum { refused, unanswered, answered, .. } = sum;
     Finding {
         kind: BehaviourKind::FanOut,
-        scope: SourceState::scope(source),
+        scope: Scope { category: Category::Scan, source: Some(source), target: None, port: None },
         source: Some(source),
         target: (hosts <= 1).then_some(event.responder().address),
         flows: sum.started,

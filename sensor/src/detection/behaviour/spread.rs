@@ -1,4 +1,5 @@
-//! From victim to attacker: who was reached by a scanner and scans for the same service, and who delivers the same to many.
+//! From victim to attacker: who was reached by a scanner and scans for the same service, who delivers the same to many, and
+//! which inside host knocks at the doors of the outside.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -8,7 +9,8 @@ use lru::LruCache;
 
 use super::episode::Episode;
 use super::sketch::{Distinct, hash_of};
-use super::{BehaviourKind, Finding, Scope, Thresholds};
+use super::source::SourceState;
+use super::{BehaviourKind, Finding, Thresholds, places};
 
 /// A host that a scanner has talked to.
 #[derive(Debug, Clone, Copy)]
@@ -38,28 +40,34 @@ impl Spreading {
     const DELIVERIES_MAX: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
     /// So long after it was reached, what a host does is its own.
     const INCUBATION_US: u64 = 3_600_000_000;
+    /// Fewer hosts are no sweep.
+    const SWEPT_HOSTS_MIN: u32 = 10;
+    /// Where worms and bots come in: remote shells, Windows shares and procedures, databases, cameras and routers.
+    const DOORS: [u16; 18] = [
+        22, 23, 135, 139, 445, 1433, 2222, 2323, 3306, 3389, 5555, 5900, 5985, 6379, 7547, 9200, 27017, 37215,
+    ];
 
     pub(super) fn new() -> Self {
         Self { reached: LruCache::new(Self::REACHED_MAX), deliveries: LruCache::new(Self::DELIVERIES_MAX) }
     }
 
     /// A scanner that sweeps hosts has had a conversation with one.
-    pub(super) fn talked(&mut self, event: &FlowEvent, thresholds: &Thresholds) -> Option<Finding> {
+    pub(super) fn talked(
+        &mut self,
+        event: &FlowEvent,
+        state: &mut SourceState,
+        thresholds: &Thresholds,
+    ) -> Option<Finding> {
         let (source, target, now) = (event.initiator().address, event.responder(), event.order.at_us);
+        self.reached.put(target.address, Reached { by: source, port: target.port, at_us: now });
         if event.bytes[0] < thresholds.spread_bytes {
             return None;
         }
-        self.reached.put(target.address, Reached { by: source, port: target.port, at_us: now });
         let delivery = self.deliveries.get_or_insert_mut((source, target.port), Delivery::default);
         let alike = delivery.bytes.abs_diff(event.bytes[0]) <= delivery.bytes / 10;
         if !alike {
-            let episode = delivery.episode;
-            *delivery = Delivery {
-                bytes: event.bytes[0],
-                first_us: event.flow_start_us,
-                episode,
-                ..Delivery::default()
-            };
+            let (bytes, first_us, episode) = (event.bytes[0], event.flow_start_us, delivery.episode);
+            *delivery = Delivery { bytes, first_us, episode, ..Delivery::default() };
         }
         delivery.hosts.insert(hash_of(Endpoint { port: 0, ..target }));
         let hosts = delivery.hosts.estimate();
@@ -67,51 +75,61 @@ impl Spreading {
             return None;
         }
         let began = delivery.episode.note(delivery.first_us, now, hosts)?;
+        let what = format!(
+            "scans, and sent about {} bytes to port {} of {hosts} hosts it found",
+            delivery.bytes, target.port
+        );
+        state.call_spreading(&what);
         Some(Finding {
-            evidence: vec![format!(
-                "scans, and sent about {} bytes to port {} of {hosts} hosts it found",
-                delivery.bytes, target.port
-            )],
+            kind: BehaviourKind::Spread,
+            scope: state.scope(source),
+            source: Some(source),
+            target: None,
+            flows: hosts,
+            protocol: event.key.protocol(),
+            began,
+            first_us: delivery.episode.first_us,
+            last_us: now,
             strength: f64::from(hosts) / f64::from(thresholds.spread_hosts.max(1)),
-            ..finding(event, began, delivery.episode.first_us, hosts)
+            evidence: vec![what],
         })
     }
 
-    /// A host has begun to sweep others.
-    pub(super) fn swept(&mut self, event: &FlowEvent, hosts: u32) -> Option<Finding> {
-        let now = event.order.at_us;
-        let host = event.initiator().address;
-        let reached = *self.reached.peek(&host)?;
-        let since_us = now.saturating_sub(reached.at_us);
-        if reached.port != event.responder().port || since_us > Self::INCUBATION_US {
+    /// A source searches: gives the finding as it is, or as a worm's.
+    pub(super) fn swept(&mut self, event: &FlowEvent, state: &mut SourceState, finding: Finding) -> Finding {
+        let source = event.initiator().address;
+        let known = state.spreads().is_some();
+        if !known {
+            let Some(why) = self.why_worm(event, state, &finding) else {
+                return finding;
+            };
+            state.call_spreading(&why);
+        }
+        let began = finding.began || !known;
+        let mut evidence = finding.evidence;
+        evidence.splice(0..0, state.spreads().map(str::to_owned));
+        Finding { kind: BehaviourKind::Spread, scope: state.scope(source), began, evidence, ..finding }
+    }
+
+    fn why_worm(&self, event: &FlowEvent, state: &SourceState, finding: &Finding) -> Option<String> {
+        let (source, target, now) = (event.initiator().address, event.responder(), event.order.at_us);
+        let hosts = state.hosts();
+        if finding.target.is_some() || hosts < Self::SWEPT_HOSTS_MIN {
             return None;
         }
-        Some(Finding {
-            evidence: vec![format!(
-                "was reached by the scanner {} on port {} and began to try others on it {:.0} s later",
-                reached.by,
-                reached.port,
-                since_us as f64 / 1e6
-            )],
-            ..finding(event, true, reached.at_us, hosts)
+        if let Some(reached) = self.reached.peek(&source)
+            && reached.port == target.port
+            && now.saturating_sub(reached.at_us) <= Self::INCUBATION_US
+        {
+            let later_s = now.saturating_sub(reached.at_us) as f64 / 1e6;
+            return Some(format!(
+                "was reached by the scanner {} on port {} and tries others on it {later_s:.0} s later",
+                reached.by, reached.port
+            ));
+        }
+        let goes_out = places::is_inside(source) && !places::is_inside(target.address);
+        (goes_out && Self::DOORS.contains(&target.port)).then(|| {
+            format!("an inside host tries port {}, where worms come in, on {hosts} hosts, outside ones among them", target.port)
         })
-    }
-}
-
-fn finding(event: &FlowEvent, began: bool, first_us: u64, flows: u32) -> Finding {
-    let source = event.initiator().address;
-    let kind = BehaviourKind::Spread;
-    Finding {
-        kind,
-        scope: Scope { category: kind.category(), source: Some(source), target: None, port: None },
-        source: Some(source),
-        target: None,
-        flows,
-        protocol: event.key.protocol(),
-        began,
-        first_us,
-        last_us: event.order.at_us,
-        strength: 1.0,
-        evidence: Vec::new(),
     }
 }

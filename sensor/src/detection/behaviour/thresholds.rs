@@ -57,6 +57,8 @@ pub struct Thresholds {
     pub icmp_tunnel_bytes: u64,
     /// ICMP tunnel: spread between the largest and the smallest payload, bytes.
     pub icmp_tunnel_spread_bytes: u32,
+    /// ICMP upload: bytes of echo payload in one direction within two minutes, whatever their sizes.
+    pub icmp_upload_bytes: u64,
     /// Upload: bytes an inside host sends to one outside peer within an hour.
     pub upload_bytes: u64,
     /// Upload: bytes sent for each byte received.
@@ -103,6 +105,7 @@ impl Default for Thresholds {
             dns_tunnel_question_bytes: 90,
             icmp_tunnel_bytes: 20_000,
             icmp_tunnel_spread_bytes: 64,
+            icmp_upload_bytes: 1_500_000,
             upload_bytes: 20_000_000,
             upload_ratio: 10.0,
             upload_s: 60,
@@ -110,7 +113,7 @@ impl Default for Thresholds {
             web_scan_request_sizes: 16,
             web_scan_same_answer_share: 0.6,
             spread_hosts: 3,
-            spread_bytes: 1_000,
+            spread_bytes: 256,
         }
     }
 }

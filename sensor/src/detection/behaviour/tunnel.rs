@@ -74,6 +74,8 @@ impl Tunnels {
     /// A stub asks a question or two from one port. Who asks more from one port keeps a channel.
     const CHANNEL_PACKETS_MIN: u64 = 8;
     const QUIET_US: u64 = 600_000_000;
+    /// Header and one small record: an answer longer than its question by no more than this brings nothing.
+    const EMPTY_ANSWER_BYTES: u64 = 48;
     const DNS: u16 = 53;
 
     pub(super) fn new() -> Self {
@@ -152,6 +154,9 @@ impl Tunnels {
         {
             return None;
         }
+        // An answer repeats its question and adds what it brings.
+        let one_way = question >= large && answer <= question + Self::EMPTY_ANSWER_BYTES;
+        let kind = if one_way { BehaviourKind::DnsUpload } else { BehaviourKind::DnsTunnel };
         let first_us = if previous.flows > 0 { previous.first_us } else { current.first_us };
         let questions = questions.min(u64::from(u32::MAX)) as u32;
         let began = channel.episode.note_after(Self::QUIET_US, first_us, now, questions)?;
@@ -165,7 +170,7 @@ impl Tunnels {
         ];
         let strength = f64::from(questions) / f64::from(thresholds.dns_tunnel_questions.max(1));
         let episode = &channel.episode;
-        Some(finding(BehaviourKind::DnsTunnel, event, flows, episode, began, strength, evidence))
+        Some(finding(kind, event, flows, episode, began, strength, evidence))
     }
 
     fn echoed(&mut self, event: &FlowEvent, record: &FlowRecord, thresholds: &Thresholds) -> Option<Finding> {
@@ -180,9 +185,13 @@ impl Tunnels {
             if previous.flows > 0 { current.smallest.min(previous.smallest) } else { current.smallest };
         let largest = current.largest.max(previous.largest);
         let spread = largest.saturating_sub(smallest);
-        if bytes < thresholds.icmp_tunnel_bytes || spread < u64::from(thresholds.icmp_tunnel_spread_bytes) {
+        let varies = spread >= u64::from(thresholds.icmp_tunnel_spread_bytes);
+        let enough = if varies { thresholds.icmp_tunnel_bytes } else { thresholds.icmp_upload_bytes };
+        if bytes < enough {
             return None;
         }
+        let kind =
+            if both(0) == both(1) || !varies { BehaviourKind::IcmpUpload } else { BehaviourKind::IcmpTunnel };
         let first_us = if previous.flows > 0 { previous.first_us } else { current.first_us };
         let kilobytes = (bytes / 1024).min(u64::from(u32::MAX)) as u32;
         let began = channel.episode.note_after(Self::QUIET_US, first_us, now, kilobytes)?;
@@ -194,11 +203,15 @@ impl Tunnels {
                 both(1),
                 event.time_us.saturating_sub(first_us) as f64 / 1e6
             ),
-            format!("payloads of {smallest} to {largest} bytes, where a ping keeps one size"),
+            if varies {
+                format!("payloads of {smallest} to {largest} bytes, where a ping keeps one size")
+            } else {
+                format!("payloads of {largest} bytes, more of them than any ping needs")
+            },
         ];
-        let strength = bytes as f64 / thresholds.icmp_tunnel_bytes.max(1) as f64;
+        let strength = bytes as f64 / enough.max(1) as f64;
         let episode = &channel.episode;
-        Some(finding(BehaviourKind::IcmpTunnel, event, flows, episode, began, strength, evidence))
+        Some(finding(kind, event, flows, episode, began, strength, evidence))
     }
 
     fn channel(&mut self, event: &FlowEvent) -> &mut Channel {

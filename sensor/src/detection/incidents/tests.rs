@@ -28,7 +28,6 @@ fn detection(id: &str, category: Category, from: IpAddr, to: IpAddr, at_us: u64)
         protocol: 6,
         first_us: at_us,
         last_us: at_us + 1000,
-        raised_us: at_us + 1000,
         provisional: true,
         revised: false,
         weighs: true,
@@ -98,10 +97,8 @@ fn a_single_suspicion_of_the_forest_is_shown_to_nobody() {
     }
     let place = add(&mut incidents, suspect(Incident::FOREST_DETECTIONS_MIN));
     assert_eq!(incidents.iter().count(), 1);
-    let fifth_us = START + Incident::FOREST_DETECTIONS_MIN as u64 + 1000;
-    assert_eq!(incidents.iter().next().unwrap().raised_us, Some(fifth_us), "when the fifth was made");
     // Once shown it stays visible, whatever is taken back.
-    incidents.settle(place, &Incident::FOREST_DETECTIONS_MIN.to_string(), (START + 9, START + 9), None);
+    incidents.settle(place, &Incident::FOREST_DETECTIONS_MIN.to_string(), START + 9, None);
     assert_eq!(incidents.iter().count(), 1);
 }
 
@@ -115,7 +112,7 @@ fn suspicions_far_apart_confirm_each_other_only_once_their_flows_have_ended() {
     assert_eq!(incidents.iter().count(), 0, "eight in sixteen minutes, all provisional");
     for (n, place) in places.iter().enumerate().take(Incident::FOREST_DETECTIONS_MIN) {
         assert_eq!(incidents.iter().count(), 0, "{n} have ended");
-        incidents.settle(*place, &n.to_string(), (minutes(20), minutes(20)), Some(0.9));
+        incidents.settle(*place, &n.to_string(), minutes(20), Some(0.9));
     }
     assert_eq!(incidents.iter().count(), 1);
 }
@@ -125,9 +122,9 @@ fn an_incident_of_nothing_but_revised_alerts_is_revised() {
     let mut incidents = Incidents::default();
     let first = add(&mut incidents, detection("a", Category::Dos, ip(1), ip(2), START));
     let second = add(&mut incidents, detection("b", Category::Dos, ip(1), ip(2), START));
-    incidents.settle(first, "a", (START + 5000, START + 5000), None);
+    incidents.settle(first, "a", START + 5000, None);
     assert!(!incidents.all.values().next().unwrap().is_revised());
-    incidents.settle(second, "b", (START + 9000, START + 9000), None);
+    incidents.settle(second, "b", START + 9000, None);
     let incident = incidents.all.values().next().unwrap();
     assert!(incident.is_revised() && incident.alerts.iter().all(|a| a.revised && !a.provisional));
     assert_eq!(incident.severity(), Severity::Low);
@@ -151,7 +148,7 @@ fn a_flood_swallows_what_it_looked_like_before_it_was_recognised() {
     let moved = incidents.take_changes(|_| {});
     assert_eq!(moved.len(), 1);
     // The detection that was merged away is still settled where it went.
-    incidents.settle(early, "early", (START + 7000, START + 7000), None);
+    incidents.settle(early, "early", START + 7000, None);
     let flood = incidents.all.values().find(|i| i.scope == scope).unwrap();
     assert!(flood.alerts.iter().any(|a| a.id == "early" && a.revised));
     assert!(!flood.is_revised(), "a behaviour counter stands behind it");

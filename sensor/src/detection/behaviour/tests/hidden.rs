@@ -202,18 +202,21 @@ fn names_that_carry_data_and_a_channel_to_a_resolver_are_tunnels() {
         let talk = Talk::udp(START, from, to, [600, 600], [600 * question, 600 * 180]);
         std::iter::once(Talk { lasts_us: 90_000_000, ..talk })
     };
-    assert_eq!(begun(&found(channel(140))), [BehaviourKind::DnsTunnel]);
+    assert_eq!(begun(&found(channel(100))), [BehaviourKind::DnsTunnel]);
+    assert_eq!(begun(&found(channel(150))), [BehaviourKind::DnsUpload], "answers that bring nothing");
     assert_eq!(begun(&found(channel(38))), [], "a forwarder with one port");
 }
 
 #[test]
 fn echo_requests_of_many_sizes_carry_data_and_a_ping_does_not() {
-    let pings = |payloads: [u64; 2]| {
-        let talk = Talk::udp(START, end(ATTACKER, 8), end(VICTIM, 0), [400, 400], [300_000, 300_000]);
+    let pings = |bytes: [u64; 2], payloads: [u64; 2]| {
+        let talk = Talk::udp(START, end(ATTACKER, 8), end(VICTIM, 0), [400, 400], bytes);
         std::iter::once(Talk { protocol: 1, payloads, lasts_us: 80_000_000, ..talk })
     };
-    assert_eq!(begun(&found(pings([28, 1_052]))), [BehaviourKind::IcmpTunnel]);
-    assert_eq!(begun(&found(pings([1_000, 1_000]))), []);
+    assert_eq!(begun(&found(pings([100_000, 300_000], [28, 1_052]))), [BehaviourKind::IcmpTunnel]);
+    assert_eq!(begun(&found(pings([100_000, 100_000], [28, 1_052]))), [BehaviourKind::IcmpUpload]);
+    assert_eq!(begun(&found(pings([400_000, 400_000], [1_000, 1_000]))), [], "a ping of large packets");
+    assert_eq!(begun(&found(pings([2_000_000, 2_000_000], [1_400, 1_400]))), [BehaviourKind::IcmpUpload]);
 }
 
 #[test]
@@ -281,8 +284,21 @@ fn a_worm_is_told_when_it_delivers_and_when_its_victim_goes_on() {
         findings.iter().filter(|f| f.began && f.kind == BehaviourKind::Spread).map(|f| f.source).collect();
     assert!(spread.contains(&Some(ATTACKER.into())), "{findings:?}");
     assert!(spread.contains(&Some([10, 0, 0, 50].into())), "{findings:?}");
+    let knocking = attempts(knocks([192, 168, 0, 7], [203, 0, 113], 445));
+    assert_eq!(begun(&knocking), [BehaviourKind::Spread], "an inside host at the doors of the outside");
+    assert_eq!(begun(&attempts(knocks([192, 168, 0, 7], [203, 0, 113], 8443))), [BehaviourKind::FanOut]);
+    assert_eq!(begun(&attempts(knocks([203, 0, 113, 5], [192, 168, 0], 445))), [BehaviourKind::FanOut]);
     let scanner = attempts(sweep(ATTACKER, START, 90).into_iter());
     assert_eq!(begun(&scanner), [BehaviourKind::FanOut], "who only looks is a scanner");
+}
+
+/// Tries on 60 hosts of a network of which none answers.
+fn knocks(from: [u8; 4], [a, b, c]: [u8; 3], port: u16) -> impl Iterator<Item = Talk> {
+    (1..=60u8).map(move |n| {
+        let at_us = START + u64::from(n) * 300_000;
+        let talk = Talk::tcp(at_us, end(from, 40_000), end([a, b, c, n], port), [0, 0]);
+        Talk { packets: [1, 0], ..talk }
+    })
 }
 
 /// As [`found`], where what nobody answers only starts.
