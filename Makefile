@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit bench oracles parity fuzz model lab dataset clean build setup
+.PHONY: help demo test lint unit bench oracles parity fuzz model lab lab-all dataset clean build setup
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -55,12 +55,18 @@ tune: build ## search the forest's parameters and threshold on what may be looke
 model: setup ## train the default model from data/ and compare it with the embedded one
 	@scripts/model
 
-lab: ## make labelled traffic in network namespaces (needs root)
+RECIPE ?= world
+SEED ?= 1
+lab: ## make one run of labelled traffic in network namespaces: RECIPE=world SEED=1 (needs root)
 	lab/lab setup
-	lab/lab run train --seed $${SEED:-1} --out lab/runs/train-$${SEED:-1}
+	lab/lab run $(RECIPE) --seed $(SEED) --out lab/runs/$(RECIPE)-$(SEED)
+
+lab-all: ## make every run of data/runs.csv that lab/runs lacks (hours; needs root)
+	lab/lab setup
+	lab/lab repeat data/runs.csv --out lab/runs
 
 dataset: build ## turn the runs in lab/runs into a data set (target/base.csv.zst)
-	scripts/dataset target/base.csv.zst lab/runs/*
+	scripts/dataset target/base.csv.zst lab/runs/* --runs data/runs.csv
 
 clean: ## remove everything built
 	cargo clean
