@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit bench oracles parity fuzz model lab lab-all dataset clean build setup
+.PHONY: help demo test lint unit bench oracles parity fuzz model evaluate tune lab lab-all dataset clean build setup
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,7 +45,8 @@ fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	for target in packet table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
-evaluate: setup ## judge model and sensor on held-out runs, tools and other people's captures: docs/model-card.md
+evaluate: ## judge model and sensor on held-out runs, tools and other people's captures: docs/model-card.md
+	@scripts/setup evaluate
 	@scripts/evaluate
 
 MINUTES ?= 30
@@ -65,8 +66,9 @@ lab-all: ## make every run of data/runs.csv that lab/runs lacks (hours; needs ro
 	lab/lab setup
 	lab/lab repeat data/runs.csv --out lab/runs
 
-dataset: build ## turn the runs in lab/runs into a data set (target/base.csv.zst)
+dataset: build ## turn the runs in lab/runs into a data set (target/base.parquet, and CSV beside it)
 	scripts/dataset target/base.csv.zst lab/runs/* --runs data/runs.csv
+	target/release/taphound-retrain dataset build target/base.csv.zst --out target/base.parquet
 
 clean: ## remove everything built
 	cargo clean

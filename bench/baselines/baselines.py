@@ -25,10 +25,10 @@ SEED = 7
 
 def learners():
     return {
-        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced")),
+        "logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=150, class_weight="balanced")),
         "random forest": RandomForestClassifier(
-            100, min_samples_leaf=2, class_weight="balanced_subsample", random_state=SEED, n_jobs=1),
-        "gradient boosting": HistGradientBoostingClassifier(random_state=SEED),
+            60, min_samples_leaf=2, class_weight="balanced_subsample", random_state=SEED, n_jobs=1),
+        "gradient boosting": HistGradientBoostingClassifier(max_iter=60, random_state=SEED),
     }
 
 
@@ -87,13 +87,16 @@ def main():
     parser.add_argument("--data", required=True, type=pathlib.Path)
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--outside", action="append", default=[], metavar="NAME=FLOWS.csv")
-    parser.add_argument("--river-rows", type=int, default=8000)
+    parser.add_argument("--rows", type=int, default=60_000, help="training rows at most, drawn evenly")
+    parser.add_argument("--river-rows", type=int, default=4000)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     names, x, words = load(arguments.data)
     final, benign = words["provisional"] == "", words["category"] == "benign"
     train, runs = words["split"] == "train", final & (words["split"] == "test")
     tools = final & (words["split"] == "test-tool") | runs & benign
+    train = np.flatnonzero(train)
+    train = train[:: max(1, -(-len(train) // arguments.rows))]
     sets = {name: (x[rows], words["category"][rows]) for name, rows in {"runs": runs, "tools": tools}.items()}
     for pair in arguments.outside:
         name, path = pair.split("=", 1)
