@@ -71,6 +71,14 @@ fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	for target in packet capture table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
 
+evaluate: ## judge model and sensor on held-out runs, tools and other people's captures: docs/model-card.md
+	@scripts/setup evaluate
+	@scripts/evaluate
+
+MINUTES ?= 30
+tune: build ## search the forest's parameters and threshold on what may be looked at, for MINUTES (30)
+	@scripts/tune --minutes $(MINUTES)
+
 model: setup ## train the default model from data/ and compare it with the embedded one
 	@scripts/model
 
@@ -84,8 +92,9 @@ lab-all: ## make every run of data/runs.csv that lab/runs lacks (hours; needs ro
 	lab/lab setup
 	lab/lab repeat data/runs.csv --out lab/runs
 
-dataset: build ## turn the runs in lab/runs into a data set (target/base.csv.zst)
+dataset: build ## turn the runs in lab/runs into a data set (target/base.parquet, and CSV beside it)
 	scripts/dataset target/base.csv.zst lab/runs/* --runs data/runs.csv
+	target/release/taphound-retrain dataset build target/base.csv.zst --out target/base.parquet
 
 clean: ## remove everything built
 	cargo clean
