@@ -147,7 +147,7 @@ impl Columns {
         let split = match self.split.and_then(|place| record.get(place)) {
             None | Some("train") => Split::Train,
             Some("validation") => Split::Validation,
-            Some("test") => Split::Test,
+            Some("test" | "test-tool") => Split::Test,
             Some(other) => {
                 return Err(fault("split", format!("`{other}` is unknown"), "use train, validation or test"));
             }
