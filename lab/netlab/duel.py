@@ -195,9 +195,20 @@ def duel(kind, seconds, rps, adapter, out, seed=1, beside=True, say=print):
         "seconds_to_first_alert": round(ours[0].raised - min(own), 3) if ours else None,
         "seconds_to_fitting_alert": round(named[0].raised - min(own), 3) if named else None,
         "alerts": len(ours), "false_alerts": len(alerts) - len(ours), "dropped_by_tap": facts["capture"]["dropped"],
-        "sensor": {key: totals[key] for key in ("packets", "flows", "alerts", "incidents", "accounting", "level", "health", "capture", "dropped") if key in totals},
+        "sensor_lost": losses(totals), "sensor": totals,
         "activities_failed": facts["failures"], "folder": out,
     }
+
+
+def losses(totals, path=""):
+    """What a summary or status says was dropped or shed, by the path of its counter; only what is not zero."""
+    found = {}
+    for name, value in totals.items():
+        if isinstance(value, dict):
+            found |= losses(value, f"{path}{name}.")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool) and value and any(word in name for word in ("drop", "shed", "lost")):
+            found[path + name] = value
+    return found
 
 
 def concerns(one, rows):

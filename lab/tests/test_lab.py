@@ -150,6 +150,10 @@ class Duels(unittest.TestCase):
                                        ("198.18.5.66", "10.20.0.10", 140, False), ("", "", 105, False)):
             self.assertEqual(duel.concerns(duel.Seen("dos", first, src, dst, first), rows), found, (src, dst, first))
 
+    def test_losses_are_what_is_not_zero_wherever_it_stands(self):
+        self.assertEqual(duel.losses({"packets": 9, "accounting": {"packets": {"shed": 2, "metered": 7}, "dropped_at_queue": 0}, "kernel_dropped": 3}),
+                         {"accounting.packets.shed": 2, "kernel_dropped": 3})
+
     def test_every_kind_has_a_plan(self):
         for kind in duel.KINDS:
             plan = duel.plan_for(kind, 10, duel.USUAL_RPS.get(kind, 100), 1, False)

@@ -130,6 +130,7 @@ pub enum SuppressCommand {
         /// Its number
         #[arg(value_name = "NUMBER")]
         id: u64,
+        /// How to ask.
         #[command(flatten)]
         ask: AskArgs,
     },
@@ -177,6 +178,7 @@ pub enum TokenCommand {
         /// How long it lives
         #[arg(long, value_name = "N")]
         days: Option<u32>,
+        /// How to ask.
         #[command(flatten)]
         ask: AskArgs,
     },
@@ -186,6 +188,7 @@ pub enum TokenCommand {
     Revoke {
         /// Its id, as `token list` shows it
         id: String,
+        /// How to ask.
         #[command(flatten)]
         ask: AskArgs,
     },
@@ -227,6 +230,7 @@ pub enum CaptureCommand {
     Filter {
         /// In the language of tcpdump
         expression: Option<String>,
+        /// How to ask.
         #[command(flatten)]
         ask: AskArgs,
     },
