@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::export::Format;
 
 pub use ask::{
-    AddArgs, AskArgs, BackupArgs, CaptureCommand, LabelArgs, ModelFileArgs, Said, SearchArgs,
+    AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, LabelArgs, ModelFileArgs, Said, SearchArgs,
     SuppressCommand, TokenCommand, TopArgs,
 };
 
@@ -61,6 +61,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Gather what whoever helps would ask for: status, settings, machine, log; no secrets, no packets
+    Doctor(DoctorArgs),
     /// Copy the database of the running sensor into a file
     Backup(BackupArgs),
     /// Look at model files, and put them to work

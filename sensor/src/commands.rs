@@ -30,9 +30,12 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Token { command } => token(command),
         Command::Backup(arguments) => backup(&arguments),
         Command::Model { command } => model(command),
-        Command::Replay(_) | Command::Run(_) | Command::Check(_) | Command::Status(_) | Command::Top(_) => {
-            Err(Fault::Software("this command asks no sensor".into()))
-        }
+        Command::Replay(_)
+        | Command::Run(_)
+        | Command::Check(_)
+        | Command::Status(_)
+        | Command::Top(_)
+        | Command::Doctor(_) => Err(Fault::Software("this command asks no sensor".into())),
     }
 }
 

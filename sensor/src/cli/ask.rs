@@ -212,6 +212,20 @@ pub struct BackupArgs {
     pub(crate) ask: AskArgs,
 }
 
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The file to write; it must not exist
+    #[arg(value_name = "FILE", default_value = "taphound-doctor.tar.gz")]
+    pub out: PathBuf,
+    /// The settings; /etc/taphound/taphound.toml and conf.d beside it unless named
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the sensor answers
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+}
+
 /// Arguments of `top`.
 #[derive(Debug, Args)]
 pub struct TopArgs {
