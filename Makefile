@@ -65,6 +65,14 @@ proof-capture: setup ## rate without loss and ten minutes of flood on a wire (ne
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run
 
+deb: setup ## target/debian/taphound_*.deb: the sensor as a Debian package
+	@scripts/setup deb
+	@scripts/deb
+
+test-deb: deb ## the package in a Debian booted by a real systemd: installed, confined, upgraded, removed (root; 5 minutes)
+	@scripts/setup test-deb
+	@scripts/test-deb
+
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz

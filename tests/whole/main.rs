@@ -12,6 +12,7 @@ mod live_replay;
 mod live_wire;
 mod oracles;
 mod outside;
+mod packaging;
 mod prompt;
 mod replay;
 mod store;

@@ -56,7 +56,19 @@ impl Listeners {
                         "{address}: cannot be listened on ({e}); stop who does, or set another `api.listen`"
                     ))
                 };
-                let listener = TcpListener::bind(address).map_err(taken)?;
+                let listener = match TcpListener::bind(address) {
+                    Ok(listener) => listener,
+                    // The service's own confinement: it may open no IP socket, and losing the page must not lose detection.
+                    Err(e) if e.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+                        tracing::warn!(
+                            event = "api_refused",
+                            %address,
+                            "this service may open no IP socket, so HTTP is off; taphound.socket opens it: `systemctl status taphound.socket`"
+                        );
+                        continue;
+                    }
+                    Err(e) => return Err(taken(e)),
+                };
                 listener.set_nonblocking(true).map_err(taken)?;
                 sockets.push(Socket::Tcp(listener));
             }
