@@ -16,7 +16,7 @@ function dress(node, props) {
     if (name === "on") for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
     else if (name === "data") for (const [key, text] of Object.entries(value)) node.dataset[key] = text;
     // An address that leads out of this page or runs something is never built from data.
-    else if (name === "href" && !/^[#/][^/]/.test(value) && value !== "#") throw new Error(`no address for a link: ${value}`);
+    else if (name === "href" && !/^(#|\/[^/])/.test(value)) throw new Error(`no address for a link: ${value}`);
     else if (/^on/i.test(name) || name === "style" || name === "src") throw new Error(`no attribute: ${name}`);
     else if (["value", "checked", "selected", "disabled", "hidden", "open", "indeterminate"].includes(name)) node[name] = value;
     else node.setAttribute(name, value === true ? "" : String(value));

@@ -6,10 +6,12 @@ import { flowColumns, flowSubject } from "./flows.js";
 import { filters, heading } from "./parts.js";
 
 const DAY_S = 86_400;
+/** Before any capture; the API takes the last day unless it is said. */
+const BEGINNING = "1990-01-01T00:00:00Z";
 const SINCE = { "last hour": 3600, "last day": DAY_S, "last week": 7 * DAY_S };
 
 export async function queue(shown, values) {
-  const from = values.since in SINCE ? Math.floor(Date.now() / 1000) - SINCE[values.since] : 0;
+  const from = values.since in SINCE ? Math.floor(Date.now() / 1000) - SINCE[values.since] : BEGINNING;
   const why = { name: "Why", cell: (f) => el("span", { class: "label" }, f.why === "random" ? "random 1 %" : "uncertain") };
   const found = list({
     caption: "Flows worth a label", columns: [why, ...flowColumns], nothing: "Nothing waits for a label in this time.",

@@ -28,18 +28,19 @@ export function lived(snapshots, flow) {
     el("thead", {}, el("tr", {}, ["Seen", "When", "Category", "Score"].map((t) => el("th", { scope: "col" }, t)))), el("tbody", {}, points.map(row))));
 }
 
-/** Flows of the same attacker (or victim) five minutes around, and those with the same Community ID. */
+/** Flows of the same attacker five minutes around, those that met the same victim, and those with the same Community ID. */
 export async function related(item, flow) {
-  const address = item.src_ip ?? item.dst_ip;
   const asks = [];
   if (flow?.community_id) asks.push(["Same Community ID", { community_id: flow.community_id }]);
   const [first, last] = [item.first_us ?? item.start_us, item.last_us ?? item.end_us];
-  if (address) asks.push([`Of ${address}, ${AROUND_S / 60} minutes around`, { address, from: Math.floor(first / 1e6) - AROUND_S, to: Math.ceil(last / 1e6) + AROUND_S }]);
+  const around = { from: Math.floor(first / 1e6) - AROUND_S, to: Math.ceil(last / 1e6) + AROUND_S };
+  if (item.src_ip) asks.push([`Of ${item.src_ip}, ${AROUND_S / 60} minutes around`, { address: item.src_ip, ...around }]);
+  if (item.dst_ip) asks.push([`Of ${endpoint(item.dst_ip, item.dst_port)}, ${AROUND_S / 60} minutes around`, { address: item.dst_ip, port: item.dst_port ?? "", ...around }]);
   const answers = await Promise.all(asks.map(([, query]) => api.flows({ ...query, limit: RELATED_MAX + 1 })));
   const parts = answers.map((answer, i) => {
     const others = answer.items.filter((f) => f.id !== (flow?.id ?? item.id)).slice(0, RELATED_MAX);
     if (!others.length) return null;
-    return [el("h3", {}, asks[i][0]), small(others), link(`#/flows?${new URLSearchParams(asks[i][1])}`, "all of them")];
+    return [el("h3", {}, asks[i][0]), small(others), link(`#/flows?${new URLSearchParams(Object.entries(asks[i][1]).filter(([, value]) => value !== ""))}`, "all of them")];
   });
   return parts.some(Boolean) ? panel("Related flows", parts) : el("div");
 }
