@@ -5,7 +5,7 @@ SHELL := /bin/bash
 TAPHOUND := target/release/taphound
 RETRAIN := target/release/taphound-retrain
 
-.PHONY: help demo test lint unit bench oracles proof-store parity fuzz model lab dataset clean build setup
+.PHONY: $(shell sed -nE "s/^([a-z-]+):.*/\1/p" Makefile)
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -29,9 +29,27 @@ lint:
 unit:
 	@scripts/test
 
+test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
+	@scripts/test-api
+
 bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
 	cargo build --release --locked --workspace --bins
 	target/release/bench
+	target/release/bench forest data/base.csv.zst target/bench/forest
+
+bench-forest: ## what judging, learning, explaining and loading cost a forest, in CPU time
+	cargo build --release --locked -p bench
+	target/release/bench forest data/base.csv.zst target/bench/forest
+
+bench-peers-forest: ## the forest beside river's, MOA's and irithyll-core's in one run (ten minutes; needs Python 3)
+	bench/forest/run
+
+bench-peers: bench-peers-flows bench-peers-forest ## everything of the bench beside other people's programs, as ratios
+
+bench-peers-flows: ## the same captures through softflowd, nfpcapd, argus, suricata, nfstream and tshark (ten minutes; installs them)
+	scripts/setup peers
+	cargo build --release --locked --workspace --bins
+	target/release/bench peers
 
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles
@@ -40,24 +58,43 @@ proof-store: setup ## the store killed 1,000 times, cut off from power 1,000 tim
 	STORE_PROOF=full cargo test --release --locked -p tests --test whole -- store:: --nocapture --test-threads 1
 	cargo test --release --locked -p store --test store -- speed:: --ignored --nocapture
 
+proof-capture: setup ## rate without loss and ten minutes of flood on a wire (needs root; 12 minutes)
+	cargo build --release --locked -p sensor --bins
+	cargo test --release --locked -p tests --test whole -- --ignored --nocapture --test-threads=1 live_
+
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run
 
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in packet table artifact artifact_body pointer; do \
+	for target in packet capture table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
+
+evaluate: ## judge model and sensor on held-out runs, tools and other people's captures: docs/model-card.md
+	@scripts/setup evaluate
+	@scripts/evaluate
+
+MINUTES ?= 30
+tune: build ## search the forest's parameters and threshold on what may be looked at, for MINUTES (30)
+	@scripts/tune --minutes $(MINUTES)
 
 model: setup ## train the default model from data/ and compare it with the embedded one
 	@scripts/model
 
-lab: ## make labelled traffic in network namespaces (needs root)
+RECIPE ?= world
+SEED ?= 1
+lab: ## make one run of labelled traffic in network namespaces: RECIPE=world SEED=1 (needs root)
 	lab/lab setup
-	lab/lab run train --seed $${SEED:-1} --out lab/runs/train-$${SEED:-1}
+	lab/lab run $(RECIPE) --seed $(SEED) --out lab/runs/$(RECIPE)-$(SEED)
 
-dataset: build ## turn the runs in lab/runs into a data set (target/base.csv.zst)
-	scripts/dataset target/base.csv.zst lab/runs/*
+lab-all: ## make every run of data/runs.csv that lab/runs lacks (hours; needs root)
+	lab/lab setup
+	lab/lab repeat data/runs.csv --out lab/runs
+
+dataset: build ## turn the runs in lab/runs into a data set (target/base.parquet, and CSV beside it)
+	scripts/dataset target/base.csv.zst lab/runs/* --runs data/runs.csv
+	target/release/taphound-retrain dataset build target/base.csv.zst --out target/base.parquet
 
 clean: ## remove everything built
 	cargo clean

@@ -1,12 +1,15 @@
 """tcpdump on the tap, and the file it leaves: trimmed, converted and packed as a recipe wants it."""
 
+import ipaddress
 import os
 import re
 import signal
+import struct
 import subprocess
 import time
 from dataclasses import dataclass
 
+from .packets import endpoints
 from .programs import ask
 
 # what a capture's name ends in -> how it is made from tcpdump's plain pcap
@@ -22,6 +25,7 @@ class Tap:
     filter: str = ""
     start_s: float = 0.0
     nanoseconds: bool = False
+    vlans: tuple = ()  # (address, VLAN id): frames from or to that address get an 802.1Q tag, as on a trunk
 
 
 class Capture:
@@ -62,15 +66,30 @@ class Capture:
         """Writes the capture into `folder` in its form and returns the path."""
         form = self.tap.form
         plain = self.raw
+        if self.tap.vlans:
+            tag(plain, dict(self.tap.vlans))
         if form.startswith("pcapng"):
             plain = self.raw + "ng"
             ask("editcap", "-F", "pcapng", self.raw, plain)
         target = f"{folder}/capture.{form}"
         if form.endswith(".zst"):
-            ask("zstd", "-q", "-f", "-19" if os.path.getsize(plain) < 40 << 20 else "-9", plain, "-o", target)
+            ask("zstd", "-q", "-f", "-19" if os.path.getsize(plain) < 8 << 20 else "-9", plain, "-o", target)
         elif form.endswith(".gz"):
             with open(target, "wb") as file:
                 subprocess.run(["gzip", "-9", "-n", "-c", plain], stdout=file, check=True)
         else:
             os.replace(plain, target)
         return target
+
+
+def tag(path, vlans):
+    """Puts an 802.1Q tag into the frames of a plain pcap whose source or destination is in `vlans`; this kernel may have no such devices."""
+    known = {ipaddress.ip_address(address).packed: struct.pack(">HH", 0x8100, vlan) for address, vlan in vlans.items()}
+    with open(path, "rb") as file, open(path + ".tagged", "wb") as out:
+        out.write(file.read(24))
+        while len(head := file.read(16)) == 16:
+            seconds, part, captured, wire = struct.unpack("<IIII", head)
+            frame = file.read(captured)
+            mark = next((known[end] for end in endpoints(frame) if end in known), b"")
+            out.write(struct.pack("<IIII", seconds, part, captured + len(mark), wire + len(mark)) + frame[:12] + mark + frame[12:])
+    os.replace(path + ".tagged", path)

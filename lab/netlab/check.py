@@ -11,6 +11,7 @@ from .packets import packets
 from .truth import COLUMNS
 
 NOBODY = ["203.0.113.0/24", "224.0.0.0/4"]  # the peers that gossip asks for, and multicast
+ICMPV6 = 58
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 
 
@@ -83,7 +84,7 @@ def tally(folder, truth="labels.csv"):
         per_row[number] += 1
         ends = ((packet.src, packet.src_port), (packet.dst, packet.dst_port))
         flows[number].add((packet.protocol, min(ends), max(ends)))
-        if row is None:
+        if row is None and packet.protocol != ICMPV6:  # neighbours looking for one another
             for end in (packet.src, packet.dst):
                 if end in sources:
                     unclaimed[f"attacker {sources[end]}"] += 1
@@ -105,7 +106,8 @@ def hosts(folder):
     with open(path) as file:
         facts = json.load(file)
     names = {one["host"] for one in facts["activities"] if one["category"] != "benign"}
-    sources = {ipaddress.ip_address(host["ip"]).packed: host["name"] for host in facts["hosts"] if host["name"] in names}
+    sources = {ipaddress.ip_address(host[kind]).packed: host["name"] for host in facts["hosts"] for kind in ("ip", "ip6")
+               if host[kind] and host["name"] in names}
     return sources, [span(cidr) for cidr in [*facts["segments"].values(), *NOBODY]]
 
 

@@ -15,6 +15,17 @@ SHAPES = {
 }
 
 
+# A page that wanders: it shows one page of the site after another in a frame; `#seed,low,high` gives the reading pauses in seconds.
+TOUR = """<html><body><iframe id="page" width="1200" height="900"></iframe><script>
+let [state, low, high] = location.hash.slice(1).split(",").map(Number);
+const pages = PAGES, draw = () => (state = (state * 9301.7 + 0.49297) % 1);
+const next = () => { document.getElementById("page").src = pages[Math.floor(draw() * pages.length)];
+  setTimeout(next, 1000 * low * Math.pow(high / low, draw())); };
+next();
+</script></body></html>
+"""
+
+
 def prose(rng, size):
     """About `size` bytes of words, cheap to make and easy to compress."""
     block = " ".join(rng.choice(WORDS) for _ in range(120))
@@ -47,6 +58,7 @@ def make_site(rng, folder, pages=24, big_bytes=(200_000, 8_000_000), scale=1.0):
         body = prose(rng, int(scale * log_uniform(rng, *html)))
         write(folder + path, f"<html><head>{''.join(tags)}</head><body>{links}<p>{body}</p></body></html>")
     write(folder + "/index.html", "<html><body>" + "".join(f'<a href="{path}">x</a>' for path, _ in names) + "</body></html>")
+    write(folder + "/tour.html", TOUR.replace("PAGES", json.dumps([path for path, _ in names])))
     write(folder + "/favicon.ico", prose(rng, 1_150))
     api, files = [], []
     for number in range(10):

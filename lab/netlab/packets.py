@@ -88,3 +88,13 @@ def packets(path):
             continue
         ports = struct.unpack_from(">HH", frame, at) if protocol in (6, 17) and not later and len(frame) >= at + 4 else (0, 0)
         yield Packet(time, src, dst, *ports, protocol, wire)
+
+
+def endpoints(frame):
+    """The two packed addresses of an untagged Ethernet frame; none when it is not IP."""
+    kind = frame[12:14]
+    if kind == b"\x08\x00":
+        return frame[26:30], frame[30:34]
+    if kind == b"\x86\xdd":
+        return frame[22:38], frame[38:54]
+    return ()

@@ -4,6 +4,7 @@
 Users of the shell and FTP servers exist only in the passwd file that `etc_files` lays over their host's /etc.
 """
 
+import glob
 import os
 import shutil
 import sys
@@ -84,7 +85,7 @@ http {{
   keepalive_timeout {settings.get('keepalive_s', 65)}; keepalive_requests {settings.get('keepalive_requests', 1000)};
   client_header_timeout {settings.get('header_timeout_s', 60)}; client_body_timeout {settings.get('header_timeout_s', 60)};
   server {{
-    listen 80; listen 8080; listen [::]:80; listen 443 ssl http2; listen [::]:443 ssl http2;
+    listen 80; listen 8080; listen [::]:80; listen [::]:8080; listen 443 ssl http2; listen [::]:443 ssl http2;
     ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
     root {root}; autoindex on;
     location /put/ {{ dav_methods PUT DELETE; create_full_put_path on; }}
@@ -131,7 +132,8 @@ def vsftpd(site, host, settings):
     os.makedirs(f"{folder}/empty", exist_ok=True)
     with open(f"{folder}/conf", "w") as file:
         file.write(f"""
-listen=YES
+listen=NO
+listen_ipv6=YES
 background=NO
 local_enable=YES
 write_enable=YES
@@ -161,7 +163,9 @@ def dnsmasq(site, host, settings):
     lines = [f"local=/{domain}/", "local=/example/", f"txt-record=note.{domain},\"v=spf1 mx -all\"",
              f"txt-record=long.{domain},\"{'k=rsa; p=' + 'MIGf' * 45}\"", f"mx-host={domain},mail.{domain},10"]
     for name, entry in site.network.hosts.items():
-        lines.append(f"host-record={name}.{domain},{entry.ip}" + (f",{entry.ip6}" if entry.ip6 else ""))
+        lines.append(f"host-record={name}.{domain},{entry.ip}")
+        if entry.ip6:
+            lines.append(f"host-record={name}-6.{domain},{entry.ip6}")
     target = next(iter(site.network.hosts.values())).ip
     lines += [f"address=/cdn.{domain}/{target}"]
     with open(f"{folder}/conf", "w") as file:
@@ -179,14 +183,14 @@ def redis(site, host, settings):
     """Redis without persistence or protection."""
     folder = site.folder(host, "redis")
     site.launch(host, ["redis-server", "--save", "", "--appendonly", "no", "--protected-mode", "no", "--dir", folder,
-                       "--bind", "0.0.0.0"], "redis")
+                       "--bind", "0.0.0.0", "::"], "redis")
 
 
 def mosquitto(site, host, settings):
     """MQTT on 1883, open to all in the lab."""
     folder = site.folder(host, "mosquitto")
     with open(f"{folder}/conf", "w") as file:
-        file.write("listener 1883 0.0.0.0\nallow_anonymous true\nuser root\n")
+        file.write("listener 1883\nallow_anonymous true\nuser root\n")
     site.launch(host, ["mosquitto", "-c", f"{folder}/conf"], "mosquitto")
 
 
@@ -212,10 +216,51 @@ def sipp(site, host, settings):
     site.launch(host, ["sipp", "-sn", "uas", "-nostdin", "-p", 5060, "-i", site.network.hosts[host].ip], "sipp", cwd=folder)
 
 
+def postgres(site, host, settings):
+    """PostgreSQL that trusts everybody in the lab, without fsync."""
+    folder = site.folder(host, "postgres")
+    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+    shutil.chown(folder, "postgres")
+    ask("runuser", "-u", "postgres", "--", f"{programs}/initdb", "-N", "-A", "trust", "-D", f"{folder}/data")
+    with open(f"{folder}/data/pg_hba.conf", "w") as file:
+        file.write("host all all all trust\n")
+    site.launch(host, ["runuser", "-u", "postgres", "--", f"{programs}/postgres", "-D", f"{folder}/data", "-c", "listen_addresses=*", "-c", "fsync=off",
+                       "-c", "unix_socket_directories=", "-c", "shared_buffers=16MB"], "postgres")
+
+
+def shop(site, host, settings):
+    """The careless web shop on 8081."""
+    folder = site.folder(host, "shop")
+    with open(f"{folder}/terms.txt", "w") as file:
+        file.write("terms and conditions\n" * 80)
+    site.serve_script(host, "vulnerable.py", 8081, folder)
+
+
+def lair(site, host, settings):
+    """Where beacons and smuggled data arrive: HTTP 8000, TLS 8443, TCP 4444, DNS 53."""
+    folder = site.folder(host, "lair")
+    ask("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=updates", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem")
+    site.serve_script(host, "lair.py", f"{folder}/cert.pem", f"{folder}/key.pem")
+
+
+def iodined(site, host, settings):
+    """The far end of iodine's tunnels, and of ptunnel-ng's."""
+    site.launch(host, ["iodined", "-f", "-c", "-P", "under", "10.251.0.1/27", "t.lair.example"], "iodined")
+    site.launch(host, ["ptunnel-ng"], "ptunnel")
+
+
+def memcached(site, host, settings):
+    """memcached with its UDP port open, as it was once shipped."""
+    site.launch(host, ["memcached", "-u", "root", "-U", "11211", "-l", "0.0.0.0", "-m", "16"], "memcached")
+
+
 SERVICES = {
+    "postgres": postgres, "shop": shop, "lair": lair, "iodined": iodined, "memcached": memcached,
     "nginx": nginx, "sshd": sshd, "vsftpd": vsftpd, "dnsmasq": dnsmasq, "iperf3": iperf3, "redis": redis,
     "mosquitto": mosquitto, "chrony": chrony, "snmpd": snmpd, "sipp": sipp,
     "mail": lambda site, host, settings: site.serve_script(host, "mail_server.py"),
     "talk": lambda site, host, settings: site.serve_script(host, "talk.py", "listen"),
+    "shapes": lambda site, host, settings: site.serve_script(host, "shapes.py", "listen"),
+    "nuttcp": lambda site, host, settings: site.launch(host, ["nuttcp", "-S", "--nofork"], "nuttcp"),
     "tracker": lambda site, host, settings: site.serve_script(host, "tracker.py"),
 }

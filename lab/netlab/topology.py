@@ -36,7 +36,10 @@ class Path:
 
 @dataclass
 class Host:
-    """A host as a recipe draws it up. `offload` leaves segmentation and checksum offload on."""
+    """A host as a recipe draws it up.
+
+    `offload` leaves segmentation and checksum offload on; `nat` is the address that the router shows the site instead of `ip`.
+    """
 
     name: str
     segment: str
@@ -46,6 +49,7 @@ class Host:
     offload: bool = False
     mtu: int = 1500
     silent: bool = False
+    nat: str = ""
     sysctl: dict = field(default_factory=dict)
 
 
@@ -59,6 +63,7 @@ class Network:
         self.dns = dns
         self.hosts = {}
         self.router = self.prefix + "router"
+        self.names6 = {}
         self._made = []
         self._links = []
         self._relay = None
@@ -91,8 +96,10 @@ class Network:
         if any(host.path for host in hosts):
             self._relay = self.prefix + "relay"
             self._namespace(self._relay)
+        self.names6 = {host.name: host.ip6 for host in hosts if host.ip6}
         for number, host in enumerate(hosts):
             self._attach(number, host, segments, etc)
+        self._translate([host for host in hosts if host.nat])
         if self._links:
             self._start_forwarder(seed)
 
@@ -130,6 +137,27 @@ class Network:
                 self._ip(netns, f"route add default via fd00:{index}::1")
         self.hosts[host.name] = host
 
+    def _translate(self, hosts):
+        """Source NAT towards the site; connections of nobody else are tracked, or a flood would fill the table."""
+        if not hosts:
+            return
+        inside, shown = ", ".join(host.ip for host in hosts), ", ".join(sorted({host.nat for host in hosts}))
+        rules = "\n".join(f'  ip saddr {host.ip} oifname "site" snat to {host.nat}' for host in hosts)
+        ask("ip", "netns", "exec", self.router, "nft", "-f", "-", feed=f"""
+table ip nat {{
+ chain post {{
+  type nat hook postrouting priority 100; policy accept;
+{rules}
+ }}
+}}
+table ip raw {{
+ chain pre {{
+  type filter hook prerouting priority -300; policy accept;
+  ip saddr != {{ {inside} }} ip daddr != {{ {shown} }} notrack
+ }}
+}}
+""")
+
     def _start_forwarder(self, seed):
         plan = os.path.join(self.run_dir, "paths.json")
         with open(plan, "w") as file:
@@ -141,6 +169,7 @@ class Network:
         folder = f"/etc/netns/{netns}"
         os.makedirs(folder, exist_ok=True)
         files = dict(etc.get(host.name, {})) if etc else {}
+        files["hosts"] = "127.0.0.1 localhost\n::1 localhost\n" + "".join(f"{ip6} {name}-6\n" for name, ip6 in self.names6.items())
         if self.dns:
             files["resolv.conf"] = f"nameserver {self.dns}\noptions timeout:2 attempts:1\n"
         for name, text in files.items():

@@ -93,7 +93,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Every route behind its checks.
-#[must_use]
 pub fn router(door: Arc<Door>) -> Router {
     let (documented, _) = documented(door.settings.upload_max_mib << 20).split_for_parts();
     documented
@@ -161,7 +160,7 @@ pub fn openapi() -> OpenApi {
     document.info.contact = None;
     let components = document.components.get_or_insert_default();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    components.security_schemes.insert("token".to_owned(), bearer);
+    components.security_schemes.insert("token".to_owned(), bearer.into());
     document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
     document
 }

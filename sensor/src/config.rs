@@ -10,6 +10,8 @@ mod tests;
 
 use std::path::PathBuf;
 
+use crate::detection::behaviour::Thresholds;
+use crate::detection::budget::BudgetConfig;
 use flowmeter::{HashKey, MeterConfig, Tunnels};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,8 @@ pub struct Config {
     pub meter: Meter,
     /// Which model scores.
     pub model: ModelSource,
+    /// What is worth an alert, and how many of them a person is shown.
+    pub detection: Detection,
     /// What the database keeps.
     pub store: Retention,
     /// What waits for the sync agent.
@@ -198,6 +202,16 @@ impl Default for ModelSource {
             channel: "production".into(),
         }
     }
+}
+
+/// `[detection]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detection {
+    /// How many incidents a day a person is shown, and how long the sensor first learns what is usual.
+    pub budget: BudgetConfig,
+    /// From what on a behaviour counter speaks.
+    pub thresholds: Thresholds,
 }
 
 /// `[store]`: what is kept, by class. Labels and alerts outlive plain flows.

@@ -1,10 +1,12 @@
 //! From predictions and flow events to what a person reads: detections, alerts and incidents.
 
 pub mod behaviour;
+pub mod budget;
 pub mod detector;
 mod incident;
 pub mod incidents;
 pub mod policy;
+mod technique;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,6 +19,7 @@ use crate::scoring::Contribution;
 pub use behaviour::{BehaviourKind, Scope};
 pub use detector::Detector;
 pub use incident::{Incident, Severity};
+pub use technique::Technique;
 
 /// Who holds an opinion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +107,8 @@ pub struct Detection {
     pub provisional: bool,
     /// The final record took it back.
     pub revised: bool,
+    /// It may help to confirm an incident (`docs/decisions/0003-detection.md`).
+    pub weighs: bool,
     /// The strongest reasons first; only alerts carry them.
     pub reasons: Vec<Reason>,
 }

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Model { command: ModelCommand::Show(arguments) } => model_file::show(&arguments),
         Command::Model { command: ModelCommand::Verify(arguments) } => model_file::verify(&arguments),
+        asked => commands::run(asked).map_err(one),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

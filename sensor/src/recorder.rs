@@ -2,7 +2,7 @@
 
 mod live;
 
-pub use live::{Found, LiveDesk, Outlets};
+pub use live::{BUDGET_STATE, Found, LiveDesk, Outlets};
 
 use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use store::Store;
@@ -98,7 +98,7 @@ impl<'a> Desk<'a> {
         for change in self.detector.take_changes() {
             match change {
                 Change::Detected { detection, incident, folded } => {
-                    rows.push(detection_row(&detection, incident, folded, model_version));
+                    rows.push(detection_row(detection, incident, folded, model_version));
                 }
                 Change::Settled { id, last_us, score } => settled.push(Settled { id, last_us, score }),
             }
@@ -129,7 +129,7 @@ impl Recorder for Desk<'_> {
         scored: Option<(&FlowRecord, &Scored)>,
         context: Option<&Context>,
     ) -> Result<(), Fault> {
-        let opinion = scored.map(|(record, scored)| Opinionated { record, scored });
+        let opinion = scored.map(|(record, scored)| Opinionated { record, scored, name: context });
         let verdict = self.detector.observe(event, opinion, &|record| {
             self.model.reasons(record).into_iter().map(Reason::Contribution).collect()
         });
@@ -155,9 +155,9 @@ impl Recorder for Desk<'_> {
     }
 }
 
-fn detection_row(detection: &Detection, incident: String, folded: bool, model_version: u64) -> DetectionRow {
+fn detection_row(detection: Detection, incident: String, folded: bool, model_version: u64) -> DetectionRow {
     DetectionRow {
-        id: detection.id.clone(),
+        id: detection.id,
         opinion: detection.opinion.as_str().to_owned(),
         category: detection.category.as_str().to_owned(),
         score: detection.score,

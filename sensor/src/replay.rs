@@ -14,6 +14,7 @@ use store::Store;
 use crate::cli::ReplayArgs;
 use crate::detection::Detector;
 use crate::detection::behaviour::Thresholds;
+use crate::detection::budget::{Budget, BudgetConfig, BudgetState};
 use crate::detection::policy::Policy;
 use crate::export::{Export, RunColumns, alert_object, incident_object};
 use crate::fault::Fault;
@@ -58,7 +59,9 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
         .transpose()
         .map_err(one)?;
     let meter = MeterConfig { dedupe: arguments.dedupe, ..MeterConfig::default() };
-    let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default());
+    let budget = BudgetConfig { incidents_a_day: arguments.budget, burn_in_s: arguments.burn_in };
+    let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default())
+        .with_budget(Budget::new(budget, BudgetState::default()));
     let mut desk = Desk::new(&model, detector, store, export, truth);
 
     #[allow(clippy::disallowed_methods)]

@@ -37,7 +37,10 @@ pub fn incident_table<'a>(incidents: impl Iterator<Item = &'a Incident>, ink: In
         let sure = if incident.is_revised() { "revised".to_owned() } else { percent(incident.score) };
         table.add_row(vec![
             severity_cell(incident.severity(), ink),
-            Cell::new(incident.scope.category.as_str()),
+            Cell::new(match incident.technique() {
+                Some(technique) => format!("{}\n{}", incident.scope.category.as_str(), technique.id),
+                None => incident.scope.category.as_str().to_owned(),
+            }),
             Cell::new(side(incident.source(), incident.sources.count(), "source")),
             Cell::new(format!("{whom}{ports}")),
             Cell::new(format!(
@@ -204,6 +207,14 @@ pub fn overview(summary: &crate::summary::Summary) -> String {
         summary.seconds,
         summary.model_version,
     );
+    for (cause, n) in summary.held_back.iter().filter(|(_, n)| **n > 0) {
+        let why = match *cause {
+            "burn_in" => "they came in the burn-in (--burn-in)",
+            "usual" => "they are no more than the burn-in has seen (--burn-in)",
+            _ => "the day's budget was spent (--budget)",
+        };
+        let _ = writeln!(text, "{n} incidents were held back: {why}");
+    }
     if noticed.duplicates_seen * 10 > summary.packets {
         let _ = writeln!(
             text,

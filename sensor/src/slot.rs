@@ -24,10 +24,14 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// The active model's opinion. Allocates nothing.
-    #[must_use]
-    pub fn score(&self, record: &FlowRecord) -> Scored {
-        self.judge(&self.active, record)
+    /// The active model's opinion on every record, in order, into `scores` (cleared first).
+    pub fn score_batch(&self, records: &[FlowRecord], scores: &mut Vec<Scored>) {
+        self.active.score_batch(records, scores);
+        if self.thresholds.is_some() {
+            for (record, scored) in records.iter().zip(scores) {
+                *scored = self.adjust(&self.active, *scored, record.end_reason.is_some());
+            }
+        }
     }
 
     /// The active model's opinion of a client's vector, as of a flow that has ended.
@@ -98,13 +102,14 @@ impl ModelSlot {
 
     /// Puts `model` to work; the one before stays in memory for [`ModelSlot::rollback`]. The shadow goes, if it is this model
     /// (by digest): it has been promoted.
-    pub fn install(&self, model: Model) {
+    pub fn install(&self, model: impl Into<Arc<Model>>) {
+        let model = model.into();
         let mut control = self.control();
         let now = self.load();
         let promoted = |shadow: &Arc<Model>| shadow.artifact().digest() == model.artifact().digest();
         let shadow = now.shadow.clone().filter(|shadow| !promoted(shadow));
         control.previous = Some(now.active.clone());
-        self.change(&mut control, Serving { active: Arc::new(model), shadow, ..Serving::copy(&now) });
+        self.change(&mut control, Serving { active: model, shadow, ..Serving::copy(&now) });
     }
 
     /// Puts the shadow to work.
@@ -141,10 +146,10 @@ impl ModelSlot {
     }
 
     /// Sets or removes the shadow.
-    pub fn set_shadow(&self, shadow: Option<Model>) {
+    pub fn set_shadow(&self, shadow: Option<Arc<Model>>) {
         let mut control = self.control();
         let now = self.load();
-        self.change(&mut control, Serving { shadow: shadow.map(Arc::new), ..Serving::copy(&now) });
+        self.change(&mut control, Serving { shadow, ..Serving::copy(&now) });
     }
 
     /// Sets the thresholds, or gives each model its own back.

@@ -24,6 +24,8 @@ pub struct Summary {
     pub alerts: u64,
     /// Incidents.
     pub incidents: u64,
+    /// Incidents that the budget held back, by cause.
+    pub held_back: BTreeMap<&'static str, u64>,
     /// Alerts by category.
     pub by_category: BTreeMap<&'static str, u64>,
     /// The terms of the three identities.
@@ -89,6 +91,8 @@ pub struct Noticed {
     pub clock_outliers: u64,
     /// Times the capture's clock stepped far back.
     pub clock_steps_back: u64,
+    /// Attack flows of incidents that had as many detections as they keep: counted there, and no detection of their own.
+    pub detections_only_counted: u64,
 }
 
 impl Summary {
@@ -107,6 +111,13 @@ impl Summary {
             detections: made,
             alerts: alerts().count() as u64,
             incidents: incidents.iter().count() as u64 + incidents.forgotten(),
+            held_back: incidents
+                .budget()
+                .state()
+                .held
+                .iter()
+                .map(|(cause, n)| (cause.as_str(), *n))
+                .collect(),
             by_category: report::alerts_by_category(alerts()),
             accounting: Accounting {
                 packets: Packets {
@@ -142,6 +153,7 @@ impl Summary {
                 duplicates_seen: sums.intake.duplicates_seen,
                 clock_outliers: sums.intake.clock_outliers,
                 clock_steps_back: sums.intake.clock_steps_back,
+                detections_only_counted: closed.detector.only_counted(),
             },
             seconds: (seconds * 1e3).round() / 1e3,
             packets_per_second: (p.received as f64 / seconds.max(1e-6)) as u64,

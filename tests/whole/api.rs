@@ -34,7 +34,10 @@ impl Served {
 
     fn curl(&self, path: &str) -> Value {
         let bearer = format!("Authorization: Bearer {}", self.token);
-        let output = Command::new("curl").args(["-sf", "-H", &bearer, &format!("{}{path}", self.url)]).output().unwrap();
+        let output = Command::new("curl")
+            .args(["-sf", "-H", &bearer, &format!("{}{path}", self.url)])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{path}: {output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     }

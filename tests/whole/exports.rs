@@ -89,6 +89,10 @@ fn eve(text: &str) -> Told {
         assert_eq!(alert["action"], "allowed");
         assert!(alert["gid"].is_u64() && alert["signature_id"].is_u64() && alert["rev"].is_u64(), "{o}");
         assert!((1..=3).contains(&number(&alert["severity"])), "{o}");
+        let (technique, tactic) =
+            (&alert["metadata"]["mitre_technique_id"][0], &alert["metadata"]["mitre_tactic_id"][0]);
+        assert!(technique.as_str().unwrap().starts_with("T1"), "{o}");
+        assert!(tactic.as_str().unwrap().starts_with("TA00"), "{o}");
         assert!(!o["taphound"]["reasons"].as_array().unwrap().is_empty(), "{o}");
         if o["taphound"]["opinion"] == "forest" {
             assert!(flow_ids.contains(&number(&o["flow_id"])), "an alert names a flow of the file: {o}");

@@ -37,6 +37,12 @@ fn attacks_are_found_and_calm_is_left_alone() {
         ("bruteforce-ssh", &["bruteforce"]),
         ("bruteforce-ftp", &["bruteforce"]),
         ("attack-day", &["scan", "dos", "bruteforce"]),
+        ("web-attack", &["web"]),
+        ("spread", &["spread"]),
+        ("amplification", &["amplification"]),
+        ("c2-beacon", &["c2"]),
+        ("dns-tunnel", &["tunnel"]),
+        ("exfiltration", &["exfiltration"]),
         ("benign-browsing", &[]),
         ("benign-ssh", &[]),
         ("benign-dns", &[]),
@@ -59,7 +65,7 @@ fn attacks_are_found_and_calm_is_left_alone() {
 }
 
 /// The incidents of a case, as `--json` prints them.
-fn incidents(case: &str) -> Vec<Value> {
+pub(crate) fn incidents(case: &str) -> Vec<Value> {
     let output = crate::taphound().args(["replay", "--json", &path(case)]).output().unwrap();
     assert!(output.status.success(), "{case}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout)
@@ -67,6 +73,16 @@ fn incidents(case: &str) -> Vec<Value> {
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .filter(|object| object["type"] == "incident")
         .collect()
+}
+
+#[test]
+fn a_budget_holds_back_and_says_how_much() {
+    let whole = summary(&[&path("attack-day")]);
+    let part = summary(&[&path("attack-day"), "--budget", "1"]);
+    assert_eq!((&whole["incidents"], &part["incidents"]), (&Value::from(3), &Value::from(1)));
+    assert_eq!(part["held_back"]["over_budget"], 2, "{part}");
+    assert_eq!(whole["detections"], part["detections"], "what is held back is still detected and stored");
+    assert_accounted(&part);
 }
 
 #[test]

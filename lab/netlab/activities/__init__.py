@@ -6,7 +6,7 @@ from ..truth import Match
 
 def between(plan, client, server, port="", protocol="tcp"):
     """The match for one client talking to one port of one server."""
-    return Match(src=plan.ip(client), dst=plan.ip(server), dst_port=str(port), protocol=protocol)
+    return Match(src=plan.seen(client), dst=plan.seen(server), dst_port=str(port), protocol=protocol)
 
 
 def benign(plan, name, tool, client, server, port, body, protocol="tcp"):

@@ -71,7 +71,7 @@ def spoofed(plan, attacker, victim, port, kind, every_us, count, *flags):
     # Closed UDP ports answer by ICMP: such a row names neither port nor protocol.
     protocol = "" if kind == "udp" else protocol
     match = Match(dst=plan.ip(victim), dst_port="" if kind == "udp" else number, protocol=protocol)
-    spare = [Match(src=host.ip, dst=plan.ip(victim), protocol=protocol) for host in plan.hosts if host.name != victim and host.name not in plan.attackers]
+    spare = [Match(src=host.nat or host.ip, dst=plan.ip(victim), protocol=protocol) for host in plan.hosts if host.name != victim and host.name not in plan.attackers]
     return Activity(f"hping3 spoofed {kind} {attacker}->{victim}:{number}", "hping3", "dos", attacker, [match], body,
                     linger_s=answers_s(plan.host(victim)), spare=spare)
 

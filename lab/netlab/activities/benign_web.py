@@ -11,7 +11,7 @@ def browse(rng, plan, client, server, scheme=None, think=None):
     scheme = scheme or rng.choice(["http", "https", "https"])
     think = think or rng.choice(["0.5,4", "1,8", "2,20"])
     connections, by_name = rng.choice([2, 4, 6, 6]), rng.random() < 0.6 and plan.serves("dnsmasq")
-    target = f"{server}.{plan.domain}" if by_name else plan.ip(server)
+    target = f"{server}.{plan.domain}" if by_name else plan.reach(server)
 
     def body(stage):
         stage.script("browser.py", f"{scheme}://{target}", stage.left() - 0.5, stage.rng.random(), "--think", think,

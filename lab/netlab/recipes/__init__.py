@@ -1,8 +1,8 @@
 """Recipes: each turns a seed into a `Plan`. The docstring of a recipe is its line in `lab list`."""
 
-from . import cases, train
+from . import cases, train, world
 
-RECIPES = {**cases.CASES, "train": train.plan}
+RECIPES = {**cases.CASES, "train": train.plan, "world": world.world, "foreign": world.foreign}
 
 
 def plan(name, seed):

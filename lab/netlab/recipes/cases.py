@@ -4,7 +4,10 @@ import random
 
 from ..activities import attack_flood as flood
 from ..activities import attack_guess as guessing
+from ..activities import attack_hidden as hidden
 from ..activities import attack_scan as scanning
+from ..activities import attack_spread as spreading
+from ..activities import attack_web
 from ..activities import benign_shell as shell
 from ..activities import benign_small as small
 from ..activities import benign_web as web
@@ -197,6 +200,81 @@ def attack_day(seed):
     return plan
 
 
+def web_attack(seed):
+    """sqlmap, gobuster and a crawler-scanner on a careless web shop; people on the web server beside it."""
+    plan = town("web-attack", seed, 80, Tap("pcap.zst", 128), {"www": ["nginx", "shop"]}, SMALL_SITE)
+    plan.add(3, 20, attack_web.sqlmap(plan, "evil1", "www", "/item?id=1", 4, 0))
+    plan.add(30, 15, attack_web.discover(plan, "evil2", "www", "gobuster", 400, 4, 20))
+    plan.add(34, 20, attack_web.prober(plan, "evil1", "www", "0,0.2", 2, True))
+    rng = random.Random(f"web/{seed}")
+    plan.add(0, 70, web.browse(rng, plan, "user1", "www", "http", "1.5,8"))
+    plan.add(1, 70, web.poll(rng, plan, "user3", "www", "http"))
+    return plan
+
+
+def c2_beacon(seed):
+    """An infected host calls home: HTTPS each 4 s, then bare TCP each 2 s, then DNS each 3 s, with jitter; benign polling beside it."""
+    plan = town("c2-beacon", seed, 235, Tap("pcap.zst", 128), {"lair": ["lair"], "far": ["nginx"], "infra": ["dnsmasq"]}, SMALL_SITE)
+    plan.add(2, 100, hidden.beacon(plan, "bot", "lair", "https", 4.0, 0.1))
+    plan.add(110, 50, hidden.beacon(plan, "bot", "lair", "tcp", 2.0, 0.05, size=24, chatty=0.0))
+    plan.add(168, 60, hidden.beacon(plan, "bot", "lair", "dns", 3.0, 0.2))
+    rng = random.Random(f"c2/{seed}")
+    plan.add(0, 225, web.browse(rng, plan, "desk1", "far", "https", "3,15"))
+    plan.add(1, 220, web.health(rng, plan, "desk2", "far"))
+    plan.add(1, 220, small.lookups(rng, plan, "user1", "infra", 3.0))
+    return plan
+
+
+def exfiltration(seed):
+    """Data leaves over HTTPS in pieces, by scp, inside DNS names and inside echo requests; honest downloads and copies beside it."""
+    plan = town("exfiltration", seed, 120, Tap("pcap.zst", 96), {"lair": ["lair", "nginx", "sshd"], "far": ["nginx", "sshd"]}, SMALL_SITE)
+    plan.add(2, 25, hidden.upload(plan, "bot", "lair", 3_000_000, "", 8, 1.5))
+    plan.add(36, 15, hidden.copy_out(plan, "bot", "lair", 1_500_000))
+    plan.add(60, 25, hidden.smuggle(plan, "exfiltration", "bot", "lair", "dns", 110, 6, 0.02, 0.1))
+    plan.add(95, 16, hidden.smuggle(plan, "exfiltration", "bot", "lair", "icmp", 1200, 0, 0.02, 0.1))
+    rng = random.Random(f"exfil/{seed}")
+    plan.add(0, 100, web.download(rng, plan, "desk1", "far", "https", "300K"))
+    plan.add(3, 100, shell.copies(rng, plan, "desk2", "far", 60_000))
+    return plan
+
+
+def dns_tunnel(seed):
+    """iodine carries IP inside DNS (TXT, then NULL records), then a script does so in its own way; people's lookups beside it."""
+    plan = town("dns-tunnel", seed, 125, Tap("pcap.zst", 160), {"burrow": ["iodined", "nginx", "sshd"], "lair": ["lair"], "infra": ["dnsmasq"]}, SMALL_SITE)
+    plan.add(2, 35, hidden.iodine(plan, "bot", "burrow", "TXT", "-m", "300"))
+    plan.add(46, 30, hidden.iodine(plan, "bot", "burrow", "NULL"))
+    plan.add(84, 30, hidden.smuggle(plan, "tunnel", "bot", "lair", "dns", 60, 200, 0.05, 0.4))
+    rng = random.Random(f"tunnel/{seed}")
+    plan.add(0, 115, small.lookups(rng, plan, "user1", "infra", 1.5))
+    plan.add(0, 115, small.lookups(rng, plan, "user3", "infra", 0.8))
+    return plan
+
+
+def amplification(seed):
+    """Answers of DNS, NTP and SSDP reflectors to hosts that never asked; then real DNS and SNMP servers of the site, asked in another's name."""
+    plan = town("amplification", seed, 90, Tap("pcap.zst"), {"infra": ["dnsmasq", "snmpd", "chrony"], "www": ["nginx"]}, SMALL_SITE)
+    plan.add(2, 12, spreading.answers(plan, "evil1", "www", "dns", 250, 40, "45.83.0.0/16"))
+    plan.add(22, 12, spreading.answers(plan, "evil2", "desk2", "ntp", 300, 8, "185.6.0.0/16"))
+    plan.add(42, 10, spreading.answers(plan, "evil1", "www", "ssdp", 120, 60, "77.12.0.0/16"))
+    plan.add(58, 12, spreading.questions(plan, "evil1", "prey", "dns", 150, ["infra"]))
+    plan.add(76, 9, spreading.questions(plan, "evil1", "prey", "snmp", 60, ["infra"]))
+    rng = random.Random(f"amplify/{seed}")
+    plan.add(0, 80, small.lookups(rng, plan, "user1", "infra", 0.8))
+    plan.add(0, 80, small.clock(rng, plan, "user3", "infra"))
+    return plan
+
+
+def spread(seed):
+    """An infected host looks for others: SMB at 30 attempts/s, then several ports slowly, with exploit attempts where one opens; browsing beside it."""
+    plan = town("spread", seed, 100, Tap("pcap.zst", 128), {"far": ["nginx", "sshd"], "lair": ["lair", "nginx"], "infra": ["dnsmasq"]}, SMALL_SITE)
+    plan.add(2, 35, spreading.worm(plan, "bot", "198.51.100.0/24", "445", 30, 16))
+    plan.add(48, 40, spreading.worm(plan, "bot", "198.18.5.0/24", "80,22,23", 16, 16, "lair"))
+    rng = random.Random(f"spread/{seed}")
+    plan.add(0, 90, web.browse(rng, plan, "desk1", "far", "https", "2,8"))
+    plan.add(0, 90, small.lookups(rng, plan, "user1", "infra", 2.0))
+    return plan
+
+
 CASES = {make.__name__.replace("_", "-"): make for make in (
     benign_browsing, benign_ssh, benign_dns, benign_bulk, benign_mixed, scan_syn, scan_connect, scan_udp, flood_syn, flood_udp,
-    flood_http, slow_http, bruteforce_ssh, bruteforce_ftp, attack_day)}
+    flood_http, slow_http, bruteforce_ssh, bruteforce_ftp, attack_day, web_attack, c2_beacon, exfiltration, dns_tunnel, amplification, spread)}

@@ -20,10 +20,12 @@ def town(recipe, seed, duration_s, tap, services=None, settings=None):
         Host("desk1", "site", "10.20.0.21"), Host("desk2", "site", "10.20.0.22", path=NEAR),
         Host("user1", "out0", "198.51.100.21", path=CITY), Host("user2", "out0", "198.51.100.22", path=ABROAD),
         Host("user3", "out0", "198.51.100.23"), Host("far", "out0", "198.51.100.80", path=CITY),
+        Host("bot", "site", "10.20.0.31"), Host("lair", "out1", "198.18.5.80", path=CITY), Host("burrow", "out1", "198.18.5.81"),
+        Host("prey", "out0", "198.51.100.90"),
         Host("evil1", "out1", "198.18.5.66"), Host("evil2", "out1", "198.18.5.67", path=CITY),
     ]
     offered = services or SERVICES
     settings = {"domain": "lab.example", **(settings or {})}
     return Plan(recipe, seed, {"site": "10.20.0.0/24", "out0": "198.51.100.0/24", "out1": "198.18.5.0/24"}, hosts,
                 [(host, service, settings) for host, names in offered.items() for service in names], [], duration_s, tap,
-                attackers=["evil1", "evil2"])
+                attackers=["evil1", "evil2", "bot"])

@@ -20,27 +20,37 @@ nix::getsockopt_impl!(PacketFanout, libc::SOL_PACKET, libc::PACKET_FANOUT, u32, 
 #[derive(Clone, Copy)]
 struct PacketFanout;
 
-/// The group of one interface's rings. The first ring founds it, the others join; when the first one's interface went away
-/// and came back there is a new group, and the others notice by [`Fanout::current`].
+/// The group of one interface's rings. The first ring founds it, the others join. When the first one loses its interface, the
+/// group is dissolved and the others leave, which they notice by [`Fanout::current`]: a ring that stayed behind alone would
+/// see every frame a second time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Fanout {
-    /// 0: none. Else the group's number in the low 16 bits, and above them how often one was founded.
+    /// The kernel's number in the low 16 bits, [`EXISTS`], and above it how often a group was founded.
     group: Arc<AtomicU64>,
 }
+
+const EXISTS: u64 = 1 << 16;
 
 impl Fanout {
     /// Which group there is now; 0 for none.
     pub(crate) fn current(&self) -> u64 {
-        self.group.load(Ordering::Acquire)
+        let group = self.group.load(Ordering::Acquire);
+        if group & EXISTS == 0 { 0 } else { group }
     }
 
     /// Begins a group with this socket in it.
     pub(super) fn found(&self, socket: &impl AsFd) -> nix::Result<u64> {
         setsockopt(socket, PacketFanout, &((FANOUT_HASH | FANOUT_FLAG_UNIQUEID) << 16))?;
         let number = u64::from(getsockopt(socket, PacketFanout)? & 0xffff);
-        let group = ((self.current() >> 16) + 1) << 16 | number;
+        let founded = (self.group.load(Ordering::Acquire) >> 17) + 1;
+        let group = founded << 17 | EXISTS | number;
         self.group.store(group, Ordering::Release);
         Ok(group)
+    }
+
+    /// Ends the group.
+    pub(super) fn dissolve(&self) {
+        self.group.fetch_and(!EXISTS, Ordering::AcqRel);
     }
 
     /// Joins group `group` with this socket.

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, bounded};
-use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use inotify::{EventMask, Inotify, WatchMask};
 
 use super::files::FileSums;
 use super::{Clock, Files, FilterCell, Pace, Polled, Seen};
@@ -24,8 +22,8 @@ pub enum Done {
     Remember(PathBuf),
 }
 
-/// News of the folder that may wait; more than these, and the folder is looked through instead.
-const NEWS_MAX: usize = 4096;
+/// Room for the kernel's news; a name of the greatest length fits several times.
+const NEWS_BYTES: usize = 4096;
 /// A file that lay there at the start is complete when nobody has written to it for so long: who closed it is not known.
 const SETTLED: Duration = Duration::from_secs(5);
 /// How often files that had not settled are looked at again.
@@ -44,10 +42,11 @@ pub(crate) struct Folder {
     waiting: BTreeSet<PathBuf>,
     /// Not known to be complete, with the size last seen.
     unsettled: BTreeMap<PathBuf, u64>,
-    news: Receiver<notify::Result<Event>>,
-    _watcher: RecommendedWatcher,
+    news: Inotify,
+    buffer: Box<[u8; NEWS_BYTES]>,
     clock: Clock,
     next_look_us: u64,
+    /// The kernel had more news than it keeps (16,384 by default): the folder must be looked through.
     missed: bool,
 }
 
@@ -67,13 +66,10 @@ impl Folder {
             Fault::NoInput(format!("{}: {what} ({e}); name a folder that this user may read", path.display()))
         };
         let remembered = prepare(done)?;
-        let (told, news) = bounded(NEWS_MAX);
-        // A full channel is noticed by its length.
-        let mut watcher = notify::recommended_watcher(move |event| {
-            let _ = told.try_send(event);
-        })
-        .map_err(|e| unusable("cannot be watched", &e))?;
-        watcher.watch(path, RecursiveMode::NonRecursive).map_err(|e| unusable("cannot be watched", &e))?;
+        let news = Inotify::init().map_err(|e| unusable("cannot be watched", &e))?;
+        // Links and renames within the folder come as moves; a file that is only opened and read does not come at all.
+        let complete = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::ONLYDIR;
+        news.watches().add(path, complete).map_err(|e| unusable("cannot be watched", &e))?;
         let mut folder = Self {
             path: path.to_owned(),
             done: done.clone(),
@@ -83,7 +79,7 @@ impl Folder {
             waiting: BTreeSet::new(),
             unsettled: BTreeMap::new(),
             news,
-            _watcher: watcher,
+            buffer: Box::new([0; NEWS_BYTES]),
             clock,
             next_look_us: 0,
             missed: false,
@@ -123,22 +119,18 @@ impl Folder {
     }
 
     fn hear(&mut self) {
-        self.missed |= self.news.len() == NEWS_MAX;
-        while let Ok(event) = self.news.try_recv() {
-            let Ok(event) = event else {
-                self.missed = true;
-                continue;
-            };
-            self.missed |= event.need_rescan();
-            let complete = match event.kind {
-                EventKind::Access(AccessKind::Close(AccessMode::Write)) => event.paths.first(),
-                EventKind::Modify(ModifyKind::Name(RenameMode::To)) => event.paths.first(),
-                EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => event.paths.get(1),
-                _ => None,
-            };
-            if let Some(path) = complete.filter(|path| self.is_wanted(path)) {
-                self.unsettled.remove(path);
-                self.waiting.insert(path.clone());
+        // Nothing new is an error, too.
+        let mut complete = Vec::new();
+        while let Ok(events) = self.news.read_events(self.buffer.as_mut_slice()) {
+            for event in events {
+                self.missed |= event.mask.contains(EventMask::Q_OVERFLOW);
+                complete.extend(event.name.map(|name| self.path.join(name)));
+            }
+        }
+        for path in complete {
+            if self.is_wanted(&path) {
+                self.unsettled.remove(&path);
+                self.waiting.insert(path);
             }
         }
         let now_us = self.clock.monotonic_us();

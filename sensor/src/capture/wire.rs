@@ -181,6 +181,9 @@ impl Wire {
             std::thread::sleep(std::time::Duration::from_millis(wait_ms.into()));
             return Polled::Down;
         };
+        if self.rings > 1 && open.group != self.fanout.current() {
+            return self.lost(format!("interface {}: its rings form a new group", self.name));
+        }
         let filter_version = self.filter.load().version;
         if filter_version != self.filter_version {
             self.filter_version = filter_version;
@@ -221,9 +224,6 @@ impl Wire {
             Some(about) if !about.up => {
                 Some(format!("interface {name}: is down; `ip link set {name} up` starts it"))
             }
-            Some(_) if open.group != self.fanout.current() && self.rings > 1 => {
-                Some(format!("interface {name}: its rings form a new group"))
-            }
             Some(_) => None,
         };
         if let Some(why) = lost {
@@ -233,6 +233,9 @@ impl Wire {
 
     fn lost(&mut self, why: String) -> Polled {
         self.count_drops();
+        if self.ring == 0 && self.rings > 1 && self.open.is_some() {
+            self.fanout.dissolve();
+        }
         self.open = None;
         self.down = Some(why);
         self.next_look_us = self.clock.monotonic_us() + RETRY_US;

@@ -3,172 +3,38 @@
 //! Each counter table is a least-recently-used cache of fixed size; time is the events' own. A counter that crosses its
 //! threshold opens an *episode*; an episode has a scope, and flows inside the scope belong to its incident.
 
+mod amplification;
+mod calls;
+mod dialogue;
+mod episode;
+mod kind;
 mod pair;
+mod places;
 mod sketch;
 mod source;
+mod spread;
 mod target;
+mod thresholds;
+mod tunnel;
 mod window;
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
-use flowmeter::{EventKind, FlowEvent};
+use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use lru::LruCache;
-use model::Category;
 
+pub use kind::{BehaviourKind, Finding, Scope};
+pub use thresholds::Thresholds;
+
+use amplification::Amplification;
+use dialogue::{Dialogue, Surroundings};
 use pair::{Pair, PairState};
+use sketch::{Distinct, hash_of};
 use source::SourceState;
+use spread::Spreading;
 use target::TargetState;
-
-/// What a behaviour counter watches for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BehaviourKind {
-    /// One source tries many ports or hosts and mostly fails.
-    FanOut,
-    /// One target gets more new connections than it can be meant to serve, and few of them are ever used.
-    Flood,
-    /// One source opens connections to one service at a rate no client needs.
-    RequestFlood,
-    /// One source holds very many connections to one service open.
-    Hoard,
-    /// One source repeats short conversations with one login service.
-    Repetition,
-}
-
-impl BehaviourKind {
-    /// Its name in stores and files.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            BehaviourKind::FanOut => "fan_out",
-            BehaviourKind::Flood => "flood",
-            BehaviourKind::RequestFlood => "request_flood",
-            BehaviourKind::Hoard => "hoard",
-            BehaviourKind::Repetition => "repetition",
-        }
-    }
-
-    /// The attack category it is evidence of.
-    #[must_use]
-    pub fn category(self) -> Category {
-        match self {
-            BehaviourKind::FanOut => Category::Scan,
-            BehaviourKind::Flood | BehaviourKind::RequestFlood | BehaviourKind::Hoard => Category::Dos,
-            BehaviourKind::Repetition => Category::Bruteforce,
-        }
-    }
-}
-
-/// Whom an incident is about: an empty field means "many".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope {
-    /// The attack category.
-    pub category: Category,
-    /// The attacker.
-    pub source: Option<IpAddr>,
-    /// The victim.
-    pub target: Option<IpAddr>,
-    /// The service attacked.
-    pub port: Option<u16>,
-}
-
-/// An episode that began or grew: its evidence is a quarter more than when it was last told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    /// Which counter speaks.
-    pub kind: BehaviourKind,
-    /// Whom it is about.
-    pub scope: Scope,
-    /// The one source seen; none when there are several.
-    pub source: Option<IpAddr>,
-    /// The one target seen; none when there are several.
-    pub target: Option<IpAddr>,
-    /// Flows behind the evidence.
-    pub flows: u32,
-    /// IP protocol number of the flows behind it.
-    pub protocol: u8,
-    /// The episode has just begun.
-    pub began: bool,
-    /// Where the evidence begins, microseconds since the epoch.
-    pub first_us: u64,
-    /// The newest event of it, microseconds since the epoch.
-    pub last_us: u64,
-    /// What was seen, strongest first.
-    pub evidence: Vec<String>,
-}
-
-/// When evidence is an episode. Rates are per second of packet time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Thresholds {
-    /// Distinct (host, port) targets of one source within a minute.
-    pub fan_out_targets: u32,
-    /// Share of them that refuse or do not answer.
-    pub fan_out_failed_share: f64,
-    /// New flows to one target within two seconds.
-    pub flood_flows: u32,
-    /// Below this share of them ever used it is a flood.
-    pub flood_used_share: f64,
-    /// New flows of one pair within ten seconds.
-    pub request_flood_flows: u32,
-    /// Connections of one pair open at once.
-    pub hoard_flows: u32,
-    /// Short conversations of one pair with a login service within a minute.
-    pub repetition_flows: u32,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self {
-            fan_out_targets: 25,
-            fan_out_failed_share: 0.7,
-            flood_flows: 250,
-            flood_used_share: 0.2,
-            request_flood_flows: 500,
-            hoard_flows: 50,
-            repetition_flows: 6,
-        }
-    }
-}
-
-/// A span of time in which a counter stood above its threshold.
-#[derive(Debug, Clone, Copy, Default)]
-struct Episode {
-    first_us: u64,
-    last_us: u64,
-    told_at: u32,
-}
-
-impl Episode {
-    /// Flows may begin this long before the evidence sufficed, or after the last of it.
-    const SLACK_US: u64 = 2_000_000;
-    /// Quiet for this long, the episode is over.
-    const GAP_US: u64 = 60_000_000;
-
-    fn covers(&self, start_us: u64) -> bool {
-        self.last_us > 0
-            && start_us + Self::SLACK_US >= self.first_us
-            && start_us <= self.last_us + Self::SLACK_US
-    }
-
-    /// Notes evidence of `count`; tells whether it is news: an episode's beginning (true), or a quarter more of it.
-    fn note(&mut self, first_us: u64, now_us: u64, count: u32) -> Option<bool> {
-        let began = self.last_us == 0 || now_us.saturating_sub(self.last_us) > Self::GAP_US;
-        if began {
-            *self = Self { first_us, last_us: now_us, told_at: count };
-            return Some(true);
-        }
-        self.last_us = self.last_us.max(now_us);
-        (count >= self.told_at.saturating_add(self.told_at / 4 + 1)).then(|| {
-            self.told_at = count;
-            false
-        })
-    }
-
-    /// The latest evidence is recent.
-    fn is_running(&self, now_us: u64) -> bool {
-        self.last_us > 0 && now_us.saturating_sub(self.last_us) <= Self::GAP_US
-    }
-}
+use tunnel::Tunnels;
 
 /// All behaviour counters.
 pub struct Behaviour {
@@ -176,12 +42,22 @@ pub struct Behaviour {
     sources: LruCache<IpAddr, SourceState>,
     targets: LruCache<IpAddr, TargetState>,
     pairs: LruCache<Pair, PairState>,
+    dialogues: LruCache<Pair, Dialogue>,
+    /// Inside hosts that talk to an outside one.
+    peers: LruCache<IpAddr, Distinct<1>>,
+    tunnels: Tunnels,
+    amplification: Amplification,
+    spreading: Spreading,
 }
 
 impl Behaviour {
     const SOURCES_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
     const TARGETS_MAX: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
     const PAIRS_MAX: NonZeroUsize = NonZeroUsize::new(32_768).unwrap();
+    const DIALOGUES_MAX: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
+    const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
+    /// A peer that so many inside hosts talk to is a service of the house, not somebody's drop.
+    const POPULAR_MIN: u32 = 4;
 
     /// Empty counters.
     #[must_use]
@@ -191,34 +67,87 @@ impl Behaviour {
             sources: LruCache::new(Self::SOURCES_MAX),
             targets: LruCache::new(Self::TARGETS_MAX),
             pairs: LruCache::new(Self::PAIRS_MAX),
+            dialogues: LruCache::new(Self::DIALOGUES_MAX),
+            peers: LruCache::new(Self::PEERS_MAX),
+            tunnels: Tunnels::new(),
+            amplification: Amplification::new(),
+            spreading: Spreading::new(),
         }
     }
 
-    /// Takes one event in, in canonical order, and calls `found` for what it reveals. Gives the episode that the event's
-    /// flow belongs to, if it has just started within one.
-    pub fn observe(&mut self, event: &FlowEvent, mut found: impl FnMut(Finding)) -> Option<Scope> {
+    /// Takes one event in, in canonical order, with the record that it points at, and calls `found` for what it reveals.
+    /// Gives the episode that the event's flow belongs to, if it has just started within one.
+    pub fn observe(
+        &mut self,
+        event: &FlowEvent,
+        record: Option<(&FlowRecord, Option<&Context>)>,
+        mut found: impl FnMut(Finding),
+    ) -> Option<Scope> {
+        self.amplification.observe(event, &self.thresholds).into_iter().for_each(&mut found);
         if !tells_of_behaviour(event) {
             return None;
         }
         let (initiator, responder) = (event.initiator(), event.responder());
         let target = self.targets.get_or_insert_mut(responder.address, TargetState::default);
         target.observe(event, &self.thresholds).into_iter().for_each(&mut found);
-        let pair = self.pairs.get_or_insert_mut(Pair::of(event), PairState::default);
-        pair.observe(event, &self.thresholds).into_iter().for_each(&mut found);
+        let under_flood = target.is_under_flood(event.order.at_us);
+        let key = pair_of(&self.pairs, event);
+        let pair = self.pairs.get_or_insert_mut(key, PairState::default);
+        pair.observe(event, key.port, &self.thresholds).into_iter().for_each(&mut found);
+        let named = under_flood || pair.is_named(event.order.at_us);
         let mut owner = match pair.owns(event.flow_start_us) {
             _ if target.owns(event.flow_start_us) => Some(TargetState::scope(responder.address)),
-            Some(kind) => Some(PairState::scope(kind, event)),
+            Some(kind) => Some(PairState::scope(kind, event, key.port)),
             None => None,
         };
         // What floods one target fans out over its ports too; the flood is the better name for it.
-        if !target.is_under_flood(event.order.at_us) {
+        if !under_flood {
             let source = self.sources.get_or_insert_mut(initiator.address, SourceState::default);
-            source.observe(event, &self.thresholds).into_iter().for_each(&mut found);
+            if let Some(finding) = source.observe(event, &self.thresholds) {
+                found(self.spreading.swept(event, source, finding));
+            }
             if owner.is_none() && source.owns(event.flow_start_us) {
-                owner = Some(SourceState::scope(initiator.address));
+                owner = Some(source.scope(initiator.address));
             }
         }
-        owner.filter(|_| event.kind == EventKind::Started)
+        if let (EventKind::Ended(_), Some((record, name))) = (event.kind, record) {
+            self.ended(event, record, name, named, &mut found);
+        }
+        if event.kind != EventKind::Started {
+            return None;
+        }
+        owner.or_else(|| dialogue_scope(&self.dialogues, event))
+    }
+
+    /// A segment is over: what it carried is known.
+    fn ended(
+        &mut self,
+        event: &FlowEvent,
+        record: &FlowRecord,
+        name: Option<&Context>,
+        named: bool,
+        found: &mut impl FnMut(Finding),
+    ) {
+        if matches!(event.key.protocol(), 1 | 58) || event.responder().port == 53 {
+            self.tunnels.ended(event, record, name, &self.thresholds).into_iter().for_each(&mut *found);
+        }
+        // Only conversations: what nobody answered or nobody used carried nothing.
+        let conversed = event.packets[1] > 0 && event.bytes[0] > 0;
+        if !conversed || !matches!(event.key.protocol(), 6 | 17) {
+            return;
+        }
+        if event.key.protocol() == 6
+            && let Some(source) = self.sources.peek_mut(&event.initiator().address)
+            && source.sweeps(event.order.at_us)
+        {
+            self.spreading.talked(event, source, &self.thresholds).into_iter().for_each(&mut *found);
+        }
+        let (source, peer) = (event.initiator(), event.responder().address);
+        let hosts = self.peers.get_or_insert_mut(peer, Distinct::default);
+        hosts.insert(hash_of(flowmeter::Endpoint { port: 0, ..source }));
+        let around = Surroundings { named, peer_is_popular: hosts.count() >= Self::POPULAR_MIN };
+        let dialogue = self.dialogues.get_or_insert_mut(Pair::of(event), Dialogue::default);
+        dialogue.ended(event, around, &self.thresholds).into_iter().for_each(found);
     }
 
     /// The episode that a flow belongs to: of its target, else of its pair, else of its source.
@@ -228,14 +157,33 @@ impl Behaviour {
         if self.targets.peek(&target).is_some_and(|t| t.owns(event.flow_start_us)) {
             return Some(TargetState::scope(target));
         }
-        if let Some(kind) = self.pairs.peek(&Pair::of(event)).and_then(|p| p.owns(event.flow_start_us)) {
-            return Some(PairState::scope(kind, event));
+        let key = pair_of(&self.pairs, event);
+        if let Some(kind) = self.pairs.peek(&key).and_then(|p| p.owns(event.flow_start_us)) {
+            return Some(PairState::scope(kind, event, key.port));
         }
-        self.sources
-            .peek(&source)
-            .is_some_and(|s| s.owns(event.flow_start_us))
-            .then(|| SourceState::scope(source))
+        if let Some(state) = self.sources.peek(&source).filter(|s| s.owns(event.flow_start_us)) {
+            return Some(state.scope(source));
+        }
+        dialogue_scope(&self.dialogues, event)
     }
+
+    /// Enough of what this source tried lately has failed for a suspicion of a scan to stand.
+    #[must_use]
+    pub fn supports_scan(&self, source: IpAddr) -> bool {
+        self.sources.peek(&source).is_some_and(|s| s.failed_targets() >= self.thresholds.scan_support_targets)
+    }
+}
+
+/// The pair that a flow counts for.
+fn pair_of(pairs: &LruCache<Pair, PairState>, event: &FlowEvent) -> Pair {
+    let pair = Pair::of(event);
+    pair.endpoint_mapper().filter(|mapper| pairs.contains(mapper)).unwrap_or(pair)
+}
+
+fn dialogue_scope(dialogues: &LruCache<Pair, Dialogue>, event: &FlowEvent) -> Option<Scope> {
+    let pair = Pair::of(event);
+    let kind = dialogues.peek(&pair)?.owns(event.flow_start_us)?;
+    Some(Dialogue::scope(kind, &pair))
 }
 
 /// Events that say who asked whom for what. A TCP conversation met in its middle says neither who began it nor that
@@ -248,6 +196,9 @@ fn tells_of_behaviour(event: &FlowEvent) -> bool {
     match event.key.protocol() {
         6 => event.began_cleanly,
         17 => event.initiator().port >= SERVICE_PORTS_END || event.responder().port < SERVICE_PORTS_END,
+        // Of ICMP only questions; what a victim complains of to its attackers is no search for them.
+        1 => matches!(event.initiator().port, 8 | 13 | 15 | 17),
+        58 => event.initiator().port == 128,
         _ => true,
     }
 }

@@ -1,12 +1,14 @@
 //! One place where opinions meet: forest and behaviour in, detections and incidents out, in canonical order.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use flowmeter::{EventKind, FlowEvent, FlowRecord};
+use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use model::Category;
 use sha2::{Digest, Sha256};
 
 use super::behaviour::{Behaviour, Finding, Thresholds};
+use super::budget::Budget;
 use super::incident::Incident;
 use super::incidents::{Incidents, Place, scope_of};
 use super::policy::{Policy, Verdict};
@@ -19,6 +21,8 @@ pub struct Opinionated<'a> {
     pub record: &'a FlowRecord,
     /// What the model says of it.
     pub scored: &'a Scored,
+    /// The name in the flow's first payload.
+    pub name: Option<&'a Context>,
 }
 
 /// What the store has to be told.
@@ -56,6 +60,7 @@ pub struct Detector {
     /// Detections made on flows that have not ended, by the number of the flow's first packet.
     provisional: HashMap<u64, Pending>,
     made: u64,
+    only_counted: u64,
     changes: Vec<Change>,
 }
 
@@ -78,8 +83,16 @@ impl Detector {
             incidents: Incidents::default(),
             provisional: HashMap::new(),
             made: 0,
+            only_counted: 0,
             changes: Vec::new(),
         }
+    }
+
+    /// The same with a budget for what is shown.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Budget) -> Self {
+        self.incidents.set_budget(budget);
+        self
     }
 
     /// Takes one event in. Events that carry a record come with the forest's opinion on it.
@@ -90,8 +103,10 @@ impl Detector {
         opinion: Option<Opinionated<'_>>,
         explain: &Explain<'_>,
     ) -> Verdict {
+        self.incidents.tick(event.order.at_us);
         let mut findings = Vec::new();
-        let owner = self.behaviour.observe(event, |finding| findings.push(finding));
+        let record = opinion.as_ref().map(|opinion| (opinion.record, opinion.name));
+        let owner = self.behaviour.observe(event, record, |finding| findings.push(finding));
         let counted = findings.iter().any(|finding| finding.began);
         for finding in findings {
             self.find(finding);
@@ -107,6 +122,12 @@ impl Detector {
     #[must_use]
     pub fn made(&self) -> u64 {
         self.made
+    }
+
+    /// Flows that the forest called attacks and that went to an incident which had as many detections as it keeps.
+    #[must_use]
+    pub fn only_counted(&self) -> u64 {
+        self.only_counted
     }
 
     /// What happened to detections since the last call.
@@ -142,11 +163,32 @@ impl Detector {
             return verdict;
         }
         let room = self.provisional.len() < Self::PROVISIONAL_MAX;
-        let (id, place) = self.detect(event, opinion, category, !ended && room, explain);
+        let scope = self.scope_of(event, opinion, category);
+        if self.incidents.is_full(scope, record.start_us) {
+            // One more of very many: counted when its flow has ended, and no row of the store.
+            if ended {
+                self.only_counted += 1;
+                let weighs = self.weighs(event, category, record.initiator().address);
+                self.incidents.count_detection(
+                    scope,
+                    &forest_detection(String::new(), opinion, category, false, weighs),
+                );
+            }
+            return verdict;
+        }
+        let (id, place) = self.detect(event, opinion, category, scope, !ended && room, explain);
         if !ended && room {
             self.provisional.insert(record.first_seq, Pending { id, place });
         }
         verdict
+    }
+
+    /// What the incident of a forest's detection is about.
+    fn scope_of(&self, event: &FlowEvent, opinion: &Opinionated<'_>, category: Category) -> Scope {
+        let (source, target) = (opinion.record.initiator(), opinion.record.responder());
+        self.behaviour
+            .owner(event)
+            .unwrap_or_else(|| scope_of(category, source.address, target.address, target.port))
     }
 
     fn detect(
@@ -154,53 +196,57 @@ impl Detector {
         event: &FlowEvent,
         opinion: &Opinionated<'_>,
         category: Category,
+        scope: Scope,
         provisional: bool,
         explain: &Explain<'_>,
     ) -> (String, Place) {
-        let Opinionated { record, scored } = opinion;
-        let (source, target) = (record.initiator(), record.responder());
-        let scope = self
-            .behaviour
-            .owner(event)
-            .unwrap_or_else(|| scope_of(category, source.address, target.address, target.port));
+        let record = opinion.record;
         let uid = record.uid(&self.sensor_id);
         let id = if record.segment == 0 { uid.to_string() } else { format!("{uid}.{}", record.segment) };
-        let detection = Detection {
-            id: id.clone(),
-            opinion: Opinion::Forest,
-            category,
-            score: scored.prediction.score,
-            confidence: scored.prediction.confidence,
-            novelty: scored.novelty,
-            source: Some(source.address),
-            source_port: Some(source.port),
-            target: Some(target.address),
-            target_port: Some(target.port),
-            protocol: record.key.protocol(),
-            first_us: record.start_us,
-            last_us: record.end_us,
-            provisional,
-            revised: false,
-            reasons: Vec::new(),
-        };
-        (id, self.tell(scope, detection, |shown| shown.reasons = explain(record)))
+        let weighs = self.weighs(event, category, record.initiator().address);
+        let detection = forest_detection(id.clone(), opinion, category, provisional, weighs);
+        (id, self.tell(scope, detection, 0.0, |shown| shown.reasons = explain(record)))
+    }
+
+    /// Whether a suspicion of the forest may confirm an incident. A scan is many failures, and the counters know how many
+    /// there were. Of a TCP conversation met in its middle not even the direction is known, and no forest has learned from one.
+    fn weighs(&self, event: &FlowEvent, category: Category, source: IpAddr) -> bool {
+        let whole = event.key.protocol() != 6 || event.began_cleanly;
+        whole && (category != Category::Scan || self.behaviour.supports_scan(source))
     }
 
     /// Counts a detection, puts it into its incident, and notes it for the store.
-    fn tell(&mut self, scope: Scope, detection: Detection, explain: impl FnOnce(&mut Detection)) -> Place {
+    fn tell(
+        &mut self,
+        scope: Scope,
+        detection: Detection,
+        strength: f64,
+        explain: impl FnOnce(&mut Detection),
+    ) -> Place {
         self.made += 1;
-        let (place, detection, incident) = self.incidents.add(scope, detection, explain);
+        let (place, detection, incident) = self.incidents.add(scope, detection, strength, explain);
         self.changes.push(Change::Detected { detection, incident, folded: !place.is_shown() });
         place
     }
 
     fn find(&mut self, finding: Finding) {
-        let Finding { kind, scope, source, target, flows, protocol, began, first_us, last_us, evidence } =
-            finding;
+        let Finding {
+            kind,
+            scope,
+            source,
+            target,
+            flows,
+            protocol,
+            began,
+            first_us,
+            last_us,
+            strength,
+            evidence,
+        } = finding;
         let id = episode_id(kind, scope, first_us);
         let reasons: Vec<Reason> = evidence.into_iter().map(Reason::Evidence).collect();
         if !began {
-            self.incidents.refresh(scope, last_us, &id, (source, target), reasons);
+            self.incidents.refresh(scope, last_us, &id, (source, target), strength, reasons);
             return;
         }
         let detection = Detection {
@@ -219,12 +265,44 @@ impl Detector {
             last_us,
             provisional: false,
             revised: false,
+            weighs: true,
             reasons,
         };
         self.incidents.part_from_suspicions(scope, first_us);
-        self.tell(scope, detection, |_| {});
+        self.tell(scope, detection, strength, |_| {});
         self.incidents.count_flows(scope, flows);
         self.incidents.absorb(scope, |other| belongs(kind, scope, first_us, other));
+    }
+}
+
+/// The forest's opinion on a record as a detection, without reasons.
+fn forest_detection(
+    id: String,
+    opinion: &Opinionated<'_>,
+    category: Category,
+    provisional: bool,
+    weighs: bool,
+) -> Detection {
+    let Opinionated { record, scored, .. } = opinion;
+    let (source, target) = (record.initiator(), record.responder());
+    Detection {
+        id,
+        opinion: Opinion::Forest,
+        category,
+        score: scored.prediction.score,
+        confidence: scored.prediction.confidence,
+        novelty: scored.novelty,
+        source: Some(source.address),
+        source_port: Some(source.port),
+        target: Some(target.address),
+        target_port: Some(target.port),
+        protocol: record.key.protocol(),
+        first_us: record.start_us,
+        last_us: record.end_us,
+        provisional,
+        revised: false,
+        weighs,
+        reasons: Vec::new(),
     }
 }
 
@@ -239,10 +317,25 @@ fn belongs(kind: BehaviourKind, scope: Scope, first_us: u64, other: &Incident) -
             began_with_it && other.by_behaviour.is_none() && other.source() == scope.source
         }
         BehaviourKind::Repetition => {
-            began_with_it
-                && other.by_behaviour.is_none()
-                && (other.source(), other.target(), other.port()) == (scope.source, scope.target, scope.port)
+            let ends = (other.source(), other.target()) == (scope.source, scope.target);
+            // A call that was asked for at the endpoint mapper is made elsewhere.
+            let service = other.port() == scope.port || scope.port == Some(135);
+            began_with_it && other.by_behaviour.is_none() && ends && service
         }
+        BehaviourKind::Amplification => {
+            began_with_it && other.by_behaviour.is_none() && other.target() == scope.target
+        }
+        BehaviourKind::Beacon
+        | BehaviourKind::DnsTunnel
+        | BehaviourKind::IcmpTunnel
+        | BehaviourKind::DnsUpload
+        | BehaviourKind::IcmpUpload
+        | BehaviourKind::Upload
+        | BehaviourKind::WebScan => {
+            let ends = (other.source(), other.target()) == (scope.source, scope.target);
+            began_with_it && other.by_behaviour.is_none() && ends
+        }
+        BehaviourKind::Spread => other.scope.category == Category::Scan && other.source() == scope.source,
     }
 }
 

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use model::Category;
 use sha2::{Digest, Sha256};
 
-use super::{BehaviourKind, Detection, Opinion, Reason, Scope};
+use super::budget::Held;
+use super::{BehaviourKind, Detection, Opinion, Reason, Scope, Technique};
 
 /// How much an incident matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,6 +98,8 @@ pub struct Incident {
     pub first_us: u64,
     /// Last packet of its last detection, microseconds since the epoch.
     pub last_us: u64,
+    /// When it was first shown, microseconds since the epoch in packet time; none while it is not.
+    pub shown_us: Option<u64>,
     /// Detections in it.
     pub detections: u64,
     /// Detections in it whose final record was benign.
@@ -114,12 +117,26 @@ pub struct Incident {
     /// Victims' ports seen.
     pub ports: Few<u16>,
     confirmed: bool,
+    /// Strongest evidence of a behaviour counter, as a multiple of its threshold.
+    evidence: f64,
+    /// Once confirmed: shown, or why not.
+    standing: Standing,
     pub(super) changed: bool,
+}
+
+/// Where an incident stands with the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Undecided,
+    Shown,
+    Held(Held),
 }
 
 impl Incident {
     /// Alerts of one incident that are shown; the rest is counted.
     pub const ALERTS_MAX: usize = 64;
+    /// Detections of one incident that are kept in the store; what comes then is counted in the incident.
+    pub const DETECTIONS_MAX: u64 = 1024;
     /// Detections that confirm an incident when no behaviour counter does (`docs/decisions/0003-detection.md`): so many
     /// that still stand within [`Incident::BURST_US`], or so many whose flows have ended.
     pub const FOREST_DETECTIONS_MIN: usize = 5;
@@ -133,6 +150,7 @@ impl Incident {
             by_behaviour: None,
             first_us,
             last_us: first_us,
+            shown_us: None,
             detections: 0,
             revised: 0,
             flows: 0,
@@ -142,6 +160,8 @@ impl Incident {
             targets: Few::default(),
             ports: Few::default(),
             confirmed: false,
+            evidence: 0.0,
+            standing: Standing::Undecided,
             changed: true,
         }
     }
@@ -151,6 +171,41 @@ impl Incident {
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.confirmed
+    }
+
+    /// It is confirmed, and the budget lets it be seen.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.confirmed && self.standing == Standing::Shown
+    }
+
+    /// Why the budget holds it back, if it does.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        match self.standing {
+            Standing::Held(cause) => Some(cause),
+            Standing::Undecided | Standing::Shown => None,
+        }
+    }
+
+    pub(super) fn stand(&mut self, held: Option<Held>, now_us: u64) {
+        self.standing = held.map_or(Standing::Shown, Standing::Held);
+        self.shown_us = held.is_none().then_some(now_us);
+    }
+
+    /// How much evidence there is, as a multiple of what confirms an incident.
+    #[must_use]
+    pub fn strength(&self) -> f64 {
+        let standing = self.detections - self.revised;
+        if self.by_behaviour.is_some() {
+            self.evidence
+        } else {
+            standing as f64 / Self::FOREST_DETECTIONS_MIN as f64
+        }
+    }
+
+    pub(super) fn strengthen(&mut self, strength: f64) {
+        self.evidence = self.evidence.max(strength);
     }
 
     /// Everything in it was taken back.
@@ -167,10 +222,24 @@ impl Incident {
             _ if self.is_revised() => Severity::Low,
             Category::Scan if corroborated => Severity::Medium,
             Category::Scan => Severity::Low,
+            // Regular calls and large uploads have innocent explanations; somebody should still look.
+            _ if matches!(
+                self.by_behaviour,
+                Some(BehaviourKind::Beacon | BehaviourKind::Upload | BehaviourKind::WebScan)
+            ) =>
+            {
+                Severity::Medium
+            }
             _ if corroborated => Severity::High,
             _ if self.score >= 0.9 => Severity::Medium,
             _ => Severity::Low,
         }
+    }
+
+    /// The ATT&CK technique: the behaviour counter's, else the category's.
+    #[must_use]
+    pub fn technique(&self) -> Option<Technique> {
+        self.by_behaviour.map_or_else(|| Technique::of_category(self.scope.category), Technique::of_behaviour)
     }
 
     /// The attacker, when there is one.
@@ -264,7 +333,7 @@ impl Incident {
             return;
         }
         let newest_us = self.alerts.iter().map(|a| a.first_us).max().unwrap_or(0);
-        let standing = || self.alerts.iter().filter(|a| !a.revised);
+        let standing = || self.alerts.iter().filter(|a| a.weighs && !a.revised);
         let burst = standing().filter(|a| newest_us - a.first_us <= Self::BURST_US).count();
         let ended = standing().filter(|a| !a.provisional).count();
         self.confirmed = self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN;
@@ -288,6 +357,12 @@ impl Incident {
         self.sources.absorb(&other.sources);
         self.targets.absorb(&other.targets);
         self.ports.absorb(&other.ports);
+        self.evidence = self.evidence.max(other.evidence);
+        // What was shown once does not vanish.
+        if other.is_shown() {
+            self.standing = Standing::Shown;
+            self.shown_us = self.shown_us.into_iter().chain(other.shown_us).min();
+        }
         let room = Self::ALERTS_MAX.saturating_sub(self.alerts.len());
         self.alerts.extend(other.alerts.into_iter().take(room));
     }

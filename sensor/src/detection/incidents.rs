@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use model::Category;
 
+use super::budget::Budget;
 use super::incident::Incident;
 use super::{Detection, Reason, Scope};
 
@@ -46,6 +47,9 @@ pub struct Incidents {
     moved: Vec<(String, String)>,
     next: usize,
     forgotten: u64,
+    budget: Budget,
+    /// Packet time has come this far.
+    now_us: u64,
 }
 
 impl Incidents {
@@ -58,11 +62,13 @@ impl Incidents {
 
     /// Adds a detection to the incident of `scope`, opening it if need be. The detection is shown (kept as an alert)
     /// while the incident has room for it; `explain` fills its reasons in then.
+    /// `strength` is a behaviour's evidence as a multiple of its threshold, 0 for the forest.
     /// Gives where it went, the detection as it stands there, and the incident's id.
     pub fn add(
         &mut self,
         scope: Scope,
         mut detection: Detection,
+        strength: f64,
         explain: impl FnOnce(&mut Detection),
     ) -> (Place, Detection, String) {
         let index = self.incident_of(scope, detection.first_us);
@@ -71,8 +77,28 @@ impl Incidents {
         if shown {
             explain(&mut detection);
         }
+        incident.strengthen(strength);
         incident.add(&detection, shown);
-        (Place { incident: index, shown }, detection, incident.id.clone())
+        let id = incident.id.clone();
+        self.decide(index);
+        (Place { incident: index, shown }, detection, id)
+    }
+
+    /// The open incident of `scope` is confirmed and has as many detections as are kept of one.
+    #[must_use]
+    pub fn is_full(&self, scope: Scope, first_us: u64) -> bool {
+        self.open.get(&scope).and_then(|index| self.all.get(index)).is_some_and(|incident| {
+            incident.detections >= Incident::DETECTIONS_MAX
+                && incident.is_confirmed()
+                && first_us.saturating_sub(incident.last_us) <= Self::GAP_US
+        })
+    }
+
+    /// A detection that its full incident only counts.
+    pub fn count_detection(&mut self, scope: Scope, detection: &Detection) {
+        if let Some(incident) = self.open_mut(scope) {
+            incident.add(detection, false);
+        }
     }
 
     /// An episode of `scope` begins at `first_us`: what the forest alone had seen there long before is another story.
@@ -92,17 +118,22 @@ impl Incidents {
         last_us: u64,
         detection_id: &str,
         (source, target): (Option<IpAddr>, Option<IpAddr>),
+        strength: f64,
         reasons: Vec<Reason>,
     ) {
         let Some(incident) = self.open_mut(scope) else {
             return;
         };
+        incident.strengthen(strength);
         incident.changed = true;
         incident.last_us = incident.last_us.max(last_us);
         incident.met(source, target);
         if let Some(alert) = incident.alerts.iter_mut().find(|a| a.id == detection_id) {
             alert.last_us = alert.last_us.max(last_us);
             alert.reasons = reasons;
+        }
+        if let Some(&index) = self.open.get(&scope) {
+            self.decide(index);
         }
     }
 
@@ -135,6 +166,39 @@ impl Incidents {
             return;
         };
         incident.settle(place.shown.then_some(id), last_us, score);
+        self.decide(index);
+    }
+
+    /// Asks the budget about an incident that is confirmed and not shown.
+    fn decide(&mut self, index: usize) {
+        let Some(incident) = self.all.get_mut(&index).filter(|i| i.is_confirmed() && !i.is_shown()) else {
+            return;
+        };
+        let held = self.budget.admit(incident, self.now_us);
+        incident.stand(held, self.now_us);
+        incident.changed = true;
+    }
+
+    /// Puts a budget in the way of what is confirmed from now on.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// The budget as it stands.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Time has come to `now_us`.
+    pub fn tick(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us);
+        self.budget.tick(now_us);
+    }
+
+    /// Confirmed incidents that the budget holds back, oldest first.
+    pub fn held_back(&self) -> impl Iterator<Item = &Incident> {
+        self.all.values().filter(|incident| incident.is_confirmed() && !incident.is_shown())
     }
 
     /// Merges incidents that `inside` calls part of `scope`'s into it.
@@ -158,9 +222,9 @@ impl Incidents {
         }
     }
 
-    /// Every confirmed incident, oldest first.
+    /// Every incident that is shown, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Incident> {
-        self.all.values().filter(|incident| incident.is_confirmed())
+        self.all.values().filter(|incident| incident.is_shown())
     }
 
     /// Incidents no longer in memory.
@@ -169,9 +233,9 @@ impl Incidents {
         self.forgotten
     }
 
-    /// Confirmed incidents that changed since the last call; and who was merged into whom, in that order.
+    /// Incidents shown that changed since the last call; and who was merged into whom, in that order.
     pub fn take_changes(&mut self, mut changed: impl FnMut(&Incident)) -> Vec<(String, String)> {
-        for incident in self.all.values_mut().filter(|i| i.changed && i.is_confirmed()) {
+        for incident in self.all.values_mut().filter(|i| i.changed && i.is_shown()) {
             incident.changed = false;
             changed(incident);
         }
@@ -187,7 +251,7 @@ impl Incidents {
         if self.all.len() == Self::KEPT_MAX
             && let Some((index, oldest)) = self.all.pop_first()
         {
-            self.forgotten += u64::from(oldest.is_confirmed());
+            self.forgotten += u64::from(oldest.is_shown());
             if self.open.get(&oldest.scope) == Some(&index) {
                 self.open.remove(&oldest.scope);
             }

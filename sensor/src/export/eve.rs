@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 
 use super::calendar::eve_time;
 use super::{FlowRow, RunColumns, binary, ip_bytes, protocol};
-use crate::detection::{Detection, Incident, Opinion, Severity};
+use crate::detection::{Detection, Incident, Opinion, Severity, Technique};
 use crate::summary::Summary;
 
 /// Generator id of our alerts. Suricata's rules have 1, its decoders and preprocessors numbers below 200.
@@ -206,6 +206,9 @@ fn alert_event(alert: &Detection, incident: &Incident, model_version: u64) -> Va
             "model_version": model_version,
         },
     });
+    if let Some(technique) = Technique::of_opinion(alert.opinion, alert.category) {
+        event["alert"]["metadata"] = metadata(technique);
+    }
     // A flow's detection is named by its uid, from the second segment on with the segment behind a dot.
     if let (Opinion::Forest, Ok(uid)) = (alert.opinion, alert.id.split('.').next().unwrap_or("").parse()) {
         event["flow_id"] = json!(flow_id(&uid));
@@ -223,6 +226,17 @@ fn alert_event(alert: &Detection, incident: &Incident, model_version: u64) -> Va
         }
     }
     event
+}
+
+/// ATT&CK as rules carry it: lists of values without blanks.
+fn metadata(technique: Technique) -> Value {
+    let word = |text: &str| [text.replace([' ', '-'], "_")];
+    json!({
+        "mitre_tactic_id": [technique.tactic_id],
+        "mitre_tactic_name": word(technique.tactic),
+        "mitre_technique_id": [technique.id],
+        "mitre_technique_name": word(technique.name),
+    })
 }
 
 /// Appends the counts of the run, `at_us` being the last packet's time; how long the run took is left out, so that the same

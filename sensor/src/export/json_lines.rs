@@ -5,7 +5,7 @@ use model::schema::FEATURES;
 use serde_json::{Map, Value, json};
 
 use super::{FlowRow, RunColumns, binary};
-use crate::detection::{Detection, Incident};
+use crate::detection::{Detection, Incident, Technique};
 
 /// Appends a flow.
 pub(super) fn flow(line: &mut Vec<u8>, row: &FlowRow<'_>, columns: &RunColumns) {
@@ -73,6 +73,7 @@ pub fn alert_object(alert: &Detection, incident: &str, model_version: u64) -> Va
         "incident": incident,
         "opinion": alert.opinion.as_str(),
         "category": alert.category.as_str(),
+        "technique": Technique::of_opinion(alert.opinion, alert.category).map(technique_object),
         "score": alert.score,
         "confidence": alert.confidence,
         "novelty": alert.novelty,
@@ -100,6 +101,7 @@ pub fn incident_object(incident: &Incident) -> Value {
         "category": incident.scope.category.as_str(),
         "severity": incident.severity().as_str(),
         "behaviour": incident.by_behaviour.map(|kind| kind.as_str()),
+        "technique": incident.technique().map(technique_object),
         "src_ip": incident.source(),
         "dst_ip": incident.target(),
         "dst_port": incident.port(),
@@ -108,12 +110,23 @@ pub fn incident_object(incident: &Incident) -> Value {
         "ports": ports.0,
         "first_us": incident.first_us,
         "last_us": incident.last_us,
+        "shown_us": incident.shown_us,
         "detections": incident.detections,
         "flows": incident.flows,
         "alerts": incident.alerts.len(),
         "revised": incident.is_revised(),
         "score": incident.score,
         "reasons": incident.reasons().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// A MITRE ATT&CK technique as interfaces show it.
+fn technique_object(technique: Technique) -> Value {
+    json!({
+        "id": technique.id,
+        "name": technique.name,
+        "tactic_id": technique.tactic_id,
+        "tactic": technique.tactic,
     })
 }
 

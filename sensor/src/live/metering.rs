@@ -11,6 +11,33 @@ use super::merged_clock::MergedClock;
 use super::parcel::Parcel;
 use super::sums::{Published, RingSums, Shared};
 
+/// Conversations of the last minutes, all and one-way: what was wrong with a tap an hour ago is not wrong with it now.
+#[derive(Default)]
+struct Conversations {
+    begun_us: u64,
+    before: (u64, u64),
+    now: (u64, u64),
+}
+
+impl Conversations {
+    /// Two windows of this length are remembered, the older one whole.
+    const WINDOW_US: u64 = 60_000_000;
+
+    fn add(&mut self, (all, one_way): (u64, u64), now_us: u64) {
+        let age_us = now_us.saturating_sub(self.begun_us);
+        if age_us >= Self::WINDOW_US {
+            self.before = if age_us < 2 * Self::WINDOW_US { self.now } else { (0, 0) };
+            self.now = (0, 0);
+            self.begun_us = now_us;
+        }
+        self.now = (self.now.0 + all, self.now.1 + one_way);
+    }
+
+    fn lately(&self) -> (u64, u64) {
+        (self.before.0 + self.now.0, self.before.1 + self.now.1)
+    }
+}
+
 /// Tables of the shards that a ring owns.
 pub(super) struct Metering {
     shards: Shards,
@@ -24,6 +51,7 @@ pub(super) struct Metering {
     abandoned: bool,
     /// Capture clock at the last packet metered, and when on the monotonic clock that was.
     last_packet: Option<(u64, u64)>,
+    conversations: Conversations,
     pub(super) sums: RingSums,
 }
 
@@ -48,6 +76,7 @@ impl Metering {
             records_waiting_max,
             abandoned: false,
             last_packet: None,
+            conversations: Conversations::default(),
             sums: RingSums::default(),
         }
     }
@@ -108,9 +137,8 @@ impl Metering {
         if self.open.is_empty() {
             return;
         }
-        let (all, one_way) = self.open.conversations();
-        self.sums.conversations += all;
-        self.sums.one_way += one_way;
+        self.conversations.add(self.open.conversations(), now_us);
+        (self.sums.conversations, self.sums.one_way) = self.conversations.lately();
         let mut records = self.open.records();
         let mut count = records.finals + records.provisional;
         while self.is_crowded(count) && !self.shared.stopping.load(Ordering::Relaxed) {

@@ -148,7 +148,7 @@ pub struct Reports {
     pub shadow: Shadow,
     /// The rings, in the order of the settings.
     pub rings: Vec<RingReport>,
-    /// Share of conversations seen in one direction only; none before there are enough of them.
+    /// Share of the last minutes' conversations seen in one direction only; none where there are not enough of them.
     pub one_way_share: Option<f64>,
     /// What is wrong with the tap.
     pub alarms: Vec<Alarm>,

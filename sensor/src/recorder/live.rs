@@ -9,6 +9,7 @@ use serde_json::json;
 use store::record::{AlertRow, Batch, FlowId, Judgement, LogItem, LogRow, OutboxKind, Settled};
 
 use super::{detection_row, incident_row};
+use crate::detection::budget::BudgetState;
 use crate::detection::detector::{Change, Opinionated};
 use crate::detection::policy::Verdict;
 use crate::detection::{Detection, Detector, Incident, Reason, Severity};
@@ -66,6 +67,7 @@ pub struct LiveDesk {
     predictions: Budget,
     told: HashMap<String, Told>,
     now_us: u64,
+    kept: (u64, BudgetState),
     eve_lines: Vec<u8>,
     columns: RunColumns,
 }
@@ -77,6 +79,10 @@ struct Told {
     severity: Severity,
 }
 
+/// Where the store keeps what the alert budget has to remember.
+pub const BUDGET_STATE: &str = "detection.budget";
+/// It is kept so often, in capture time.
+const KEEP_EVERY_US: u64 = 10_000_000;
 /// Predictions told a second of capture time; the rest is only counted.
 const PREDICTIONS_PER_SECOND: u32 = 200;
 /// An incident's changes are told no more often.
@@ -99,6 +105,7 @@ impl LiveDesk {
         Self {
             budget: Budget::new(outlets.flows_per_second),
             predictions: Budget::new(PREDICTIONS_PER_SECOND),
+            kept: (0, detector.incidents().budget().state().clone()),
             outlets,
             detector,
             serving,
@@ -173,7 +180,7 @@ impl LiveDesk {
         for change in self.detector.take_changes() {
             match change {
                 Change::Detected { detection, incident, folded } => {
-                    self.batch.detections.push(detection_row(&detection, incident, folded, version));
+                    self.batch.detections.push(detection_row(detection, incident, folded, version));
                 }
                 Change::Settled { id, last_us, score } => {
                     self.batch.settled.push(Settled { id, last_us, score });
@@ -196,6 +203,19 @@ impl LiveDesk {
         {
             eve.write(std::mem::take(&mut self.eve_lines));
         }
+    }
+
+    /// What the burn-in learns outlives the process.
+    fn keep_budget(&mut self) {
+        let state = self.detector.incidents().budget().state();
+        if *state == self.kept.1 {
+            return;
+        }
+        self.kept = (self.now_us, state.clone());
+        let bytes = serde_json::to_vec(state).unwrap_or_default();
+        self.outlets
+            .writer
+            .ask(move |store, now_us| store.note_setting(BUDGET_STATE, &bytes, now_us), |_| {});
     }
 
     /// New alerts at once; the incident itself when it is new, graver, or was not told of for a while.
@@ -269,7 +289,7 @@ impl Recorder for LiveDesk {
     ) -> Result<(), Fault> {
         self.now_us = self.now_us.max(event.time_us);
         let serving = &self.serving;
-        let opinion = scored.map(|(record, scored)| Opinionated { record, scored });
+        let opinion = scored.map(|(record, scored)| Opinionated { record, scored, name: context });
         let verdict = self.detector.observe(event, opinion, &|record| {
             serving.active.reasons(record).into_iter().map(Reason::Contribution).collect()
         });
@@ -300,12 +320,21 @@ impl Recorder for LiveDesk {
 
     fn batch_ended(&mut self) -> Result<(), Fault> {
         self.pass_on();
+        if self.now_us.saturating_sub(self.kept.0) >= KEEP_EVERY_US {
+            self.keep_budget();
+        }
         Ok(())
     }
 
     fn serving_changed(&mut self, serving: &Arc<Serving>) {
         self.serving = Arc::clone(serving);
         self.columns.model_version = serving.active.version();
+    }
+}
+
+impl Drop for LiveDesk {
+    fn drop(&mut self) {
+        self.keep_budget();
     }
 }
 

@@ -139,7 +139,7 @@ impl Served {
             }
             let _ = self.stop.send(true);
             let _ = self.task.await;
-            Ok(())
+            Ok::<(), Fault>(())
         })?;
         self.writer.close();
         Ok(())

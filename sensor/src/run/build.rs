@@ -16,7 +16,7 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::control::server;
 use crate::detection::Detector;
-use crate::detection::behaviour::Thresholds;
+use crate::detection::budget::{Budget, BudgetState};
 use crate::detection::policy::Policy;
 use crate::eve_file::{self, EveHandle};
 use crate::fault::Fault;
@@ -25,7 +25,7 @@ use crate::installed;
 use crate::live::{self, LiveSettings};
 use crate::logging::{self, LogLevel};
 use crate::pulse::Pulse;
-use crate::recorder::{Found, LiveDesk, Outlets};
+use crate::recorder::{BUDGET_STATE, Found, LiveDesk, Outlets};
 use crate::sandbox;
 use crate::service::{Parts, Service, wall_clock_us};
 use crate::slot::ModelSlot;
@@ -59,6 +59,7 @@ impl Sensor {
         let slot = Arc::new(ModelSlot::new(model(&config)?));
         let store_path = state_dir.join("taphound.db");
         let store = open_store(&store_path, &config)?;
+        let detector = detector(&config, &store)?;
         let listener = server::bind(&config.control.socket, &config.control.group)?;
         let eve = match config.eve.path.as_os_str().is_empty() {
             true => None,
@@ -85,7 +86,6 @@ impl Sensor {
             flows_per_second: config.store.flows_per_second,
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
         };
-        let detector = Detector::new(&config.sensor.id, Policy, Thresholds::default());
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
         let live = live_settings(&config)?
             .map(|settings| live::start(settings, Arc::clone(&slot), desk))
@@ -105,7 +105,12 @@ impl Sensor {
         });
         let runtime = runtime()?;
         let service = Arc::new(service(&config, &pulse, telling, suppressions)?);
-        let answering = super::answer::Answering { service: Arc::clone(&service) };
+        let answering = super::answer::Answering {
+            service: Arc::clone(&service),
+            pulse: Arc::clone(&pulse),
+            level: level.clone(),
+            state_dir,
+        };
         runtime.spawn(server::serve(listener, Arc::new(answering)));
         let (stop, stopped) = watch::channel(false);
         let serving = http.map(|listeners| {
@@ -240,6 +245,22 @@ fn limits(config: &Config) -> Limits {
         .with(Class::Audit, Limit { age_max_s: days(kept.audit_days), ..of(Class::Audit) })
         .with(Class::LabelledFlows, of(Class::LabelledFlows))
         .with(Class::Labels, of(Class::Labels))
+}
+
+/// The judge, with what the burn-in of an earlier run has learned.
+fn detector(config: &Config, store: &Store) -> Result<Detector, Fault> {
+    let kept = store.setting(BUDGET_STATE).map_err(|e| Fault::Io(e.to_string()))?;
+    let state = match kept.map(|bytes| serde_json::from_slice(&bytes)) {
+        Some(Ok(state)) => state,
+        Some(Err(e)) => {
+            tracing::warn!(event = "budget_forgotten", error = %e, "what the burn-in had learned cannot be read; it begins anew");
+            BudgetState::default()
+        }
+        None => BudgetState::default(),
+    };
+    let detection = &config.detection;
+    Ok(Detector::new(&config.sensor.id, Policy, detection.thresholds)
+        .with_budget(Budget::new(detection.budget, state)))
 }
 
 fn tell_store_news(news: StoreNews) {

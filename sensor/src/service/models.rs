@@ -149,7 +149,7 @@ impl Service {
     pub fn shadow_model(&self, actor: &Actor, bytes: &[u8]) -> Result<Models, Refusal> {
         let model = self.checked(bytes)?;
         let (version, digest) = (model.version(), model.artifact().digest());
-        self.slot().set_shadow(Some(model));
+        self.slot().set_shadow(Some(std::sync::Arc::new(model)));
         self.audit(actor, "model shadow", &version.to_string(), digest.to_string())?;
         Ok(self.models())
     }

@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use flowmeter::{EndReason, EventKind, FlowEvent};
 
+use super::episode::Episode;
 use super::window::Window;
-use super::{BehaviourKind, Episode, Finding, Scope, Thresholds};
+use super::{BehaviourKind, Finding, Scope, Thresholds};
 
 /// A source and the service it talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Pair {
-    source: IpAddr,
-    target: IpAddr,
-    port: u16,
-    protocol: u8,
+    pub(super) source: IpAddr,
+    pub(super) target: IpAddr,
+    pub(super) port: u16,
+    pub(super) protocol: u8,
 }
 
 impl Pair {
@@ -24,6 +25,14 @@ impl Pair {
             port: event.responder().port,
             protocol: event.key.protocol(),
         }
+    }
+
+    /// Remote procedure calls on Windows are asked for at one port and made at another, drawn from the dynamic range: both
+    /// are one service. Gives the pair to look for when this one may be such a call.
+    pub(super) fn endpoint_mapper(self) -> Option<Self> {
+        const DYNAMIC_PORTS_START: u16 = 49_152;
+        (self.protocol == 6 && self.port >= DYNAMIC_PORTS_START)
+            .then_some(Self { port: ENDPOINT_MAPPER, ..self })
     }
 }
 
@@ -58,39 +67,68 @@ struct LoginService {
     ports: &'static [u16],
     bytes_min: u64,
     bytes_max: u64,
+    how_often: fn(&Thresholds) -> u32,
 }
 
-const LOGIN_SERVICES: [LoginService; 6] = [
+/// Where a Windows host says at which port a remote procedure is called.
+pub(super) const ENDPOINT_MAPPER: u16 = 135;
+const KERBEROS: u16 = 88;
+
+const fn login(ports: &'static [u16], bytes_min: u64, bytes_max: u64) -> LoginService {
+    LoginService { ports, bytes_min, bytes_max, how_often: |thresholds| thresholds.repetition_flows }
+}
+
+const LOGIN_SERVICES: [LoginService; 7] = [
     // FTP and Telnet, POP3 and IMAP: a banner and a few short lines.
-    LoginService { ports: &[21, 23, 110, 143], bytes_min: 40, bytes_max: 330 },
+    login(&[21, 23, 110, 143], 40, 330),
     // SSH: a key exchange and up to six refusals.
-    LoginService { ports: &[22, 2222], bytes_min: 1_500, bytes_max: 5_500 },
+    login(&[22, 2222], 1_500, 5_500),
     // Over TLS: a handshake with certificates, and little else (submission, LDAPS, FTPS, IMAPS, POP3S).
-    LoginService { ports: &[465, 587, 636, 990, 993, 995], bytes_min: 1_500, bytes_max: 7_000 },
+    login(&[465, 587, 636, 990, 993, 995], 1_500, 7_000),
     // Databases and directories: SQL Server, Oracle, MySQL, PostgreSQL, LDAP.
-    LoginService { ports: &[389, 1433, 1521, 3306, 5432], bytes_min: 60, bytes_max: 1_500 },
+    login(&[389, 1433, 1521, 3306, 5432], 60, 1_500),
     // Windows shares and remote desktop.
-    LoginService { ports: &[139, 445, 3389], bytes_min: 400, bytes_max: 6_000 },
+    login(&[139, 445, 3389], 400, 6_000),
     // VNC.
-    LoginService { ports: &[5900, 5901], bytes_min: 30, bytes_max: 400 },
+    login(&[5900, 5901], 30, 400),
+    // Netlogon and its like by remote procedure call, and Kerberos errors: some are ordinary, many a minute are not.
+    LoginService {
+        ports: &[KERBEROS, ENDPOINT_MAPPER],
+        bytes_min: 150,
+        bytes_max: 700,
+        how_often: |thresholds| thresholds.repetition_rpc_flows,
+    },
 ];
 
-/// Whether a conversation of so many bytes with this port looks like a refused try.
-fn is_try(port: u16, bytes: u64) -> bool {
-    LOGIN_SERVICES.iter().any(|s| s.ports.contains(&port) && (s.bytes_min..=s.bytes_max).contains(&bytes))
+/// How many conversations of so many bytes with this port are guessing; none when one does not look like a refused try.
+fn tries_min(port: u16, bytes: u64, thresholds: &Thresholds) -> Option<u32> {
+    LOGIN_SERVICES
+        .iter()
+        .find(|s| s.ports.contains(&port) && (s.bytes_min..=s.bytes_max).contains(&bytes))
+        .map(|s| (s.how_often)(thresholds))
 }
 
 impl PairState {
     /// A conversation that ends sooner is a try, not a session.
     const TRY_DURATION_MAX_US: u64 = 30_000_000;
 
-    pub(super) fn observe(&mut self, event: &FlowEvent, thresholds: &Thresholds) -> Option<Finding> {
+    /// `service` is the port of the pair that this state is of.
+    pub(super) fn observe(
+        &mut self,
+        event: &FlowEvent,
+        service: u16,
+        thresholds: &Thresholds,
+    ) -> Option<Finding> {
         match event.kind {
             EventKind::Started => self.started(event, thresholds),
             EventKind::Established => self.established(event, thresholds),
             EventKind::Closed => {
                 self.open = self.open.saturating_sub(u32::from(event.established));
-                self.closed(event, thresholds)
+                event.established.then(|| self.tried(event, service, thresholds)).flatten()
+            }
+            // A UDP flow does not close; a refusal there is one answer.
+            EventKind::Answered if event.key.protocol() == 17 && service == KERBEROS => {
+                self.tried(event, service, thresholds)
             }
             EventKind::Ended(_) => {
                 self.open = self.open.saturating_sub(u32::from(event.established && !has_closed(event)));
@@ -119,7 +157,16 @@ impl PairState {
             "{started} connections to one service in {seconds:.1} s ({:.0}/s)",
             f64::from(started) / seconds
         )];
-        Some(finding(BehaviourKind::RequestFlood, event, started, &self.request_flood, began, evidence))
+        let strength = share(started, thresholds.request_flood_flows);
+        Some(finding(
+            BehaviourKind::RequestFlood,
+            event,
+            started,
+            &self.request_flood,
+            began,
+            strength,
+            evidence,
+        ))
     }
 
     fn established(&mut self, event: &FlowEvent, thresholds: &Thresholds) -> Option<Finding> {
@@ -135,17 +182,16 @@ impl PairState {
         }
         let began = self.hoard.note(self.open_since_us, event.order.at_us, self.open)?;
         let evidence = vec![format!("holds {} connections to one service open at once", self.open)];
-        Some(finding(BehaviourKind::Hoard, event, self.open, &self.hoard, began, evidence))
+        let strength = share(self.open, thresholds.hoard_flows);
+        Some(finding(BehaviourKind::Hoard, event, self.open, &self.hoard, began, strength, evidence))
     }
 
-    fn closed(&mut self, event: &FlowEvent, thresholds: &Thresholds) -> Option<Finding> {
+    fn tried(&mut self, event: &FlowEvent, service: u16, thresholds: &Thresholds) -> Option<Finding> {
         let now = event.order.at_us;
-        let a_try = event.established
-            && now.saturating_sub(event.flow_start_us) <= Self::TRY_DURATION_MAX_US
-            && is_try(event.responder().port, event.bytes[0] + event.bytes[1]);
-        if !a_try {
+        if now.saturating_sub(event.flow_start_us) > Self::TRY_DURATION_MAX_US {
             return None;
         }
+        let tries_min = tries_min(service, event.bytes[0] + event.bytes[1], thresholds)?;
         let minute = self.minutes.at(now);
         if minute.short == 0 {
             minute.first_us = event.flow_start_us;
@@ -153,17 +199,19 @@ impl PairState {
         minute.short += 1;
         let (current, previous) = self.minutes.both();
         let short = current.short + previous.short;
-        if short < thresholds.repetition_flows {
+        if short < tries_min {
             return None;
         }
         let first_us = if previous.short > 0 { previous.first_us } else { current.first_us };
         let began = self.repetition.note(first_us, now, short)?;
         let seconds = now.saturating_sub(first_us) as f64 / 1e6;
         let evidence = vec![format!(
-            "{short} short conversations with a login service (port {}) in {seconds:.1} s",
-            event.responder().port
+            "{short} short conversations with a login service (port {service}) in {seconds:.1} s"
         )];
-        Some(finding(BehaviourKind::Repetition, event, short, &self.repetition, began, evidence))
+        let strength = share(short, tries_min);
+        let found =
+            finding(BehaviourKind::Repetition, event, short, &self.repetition, began, strength, evidence);
+        Some(Finding { scope: Self::scope(BehaviourKind::Repetition, event, service), ..found })
     }
 
     pub(super) fn owns(&self, start_us: u64) -> Option<BehaviourKind> {
@@ -176,13 +224,17 @@ impl PairState {
         .find_map(|(episode, kind)| episode.covers(start_us).then_some(kind))
     }
 
-    pub(super) fn scope(kind: BehaviourKind, event: &FlowEvent) -> Scope {
+    /// What this source does here already has a name.
+    pub(super) fn is_named(&self, now_us: u64) -> bool {
+        self.request_flood.is_running(now_us) || self.repetition.is_running(now_us)
+    }
+
+    pub(super) fn scope(kind: BehaviourKind, event: &FlowEvent, service: u16) -> Scope {
         let category = kind.category();
         let target = Some(event.responder().address);
         // A flood is told by its victim, so that one from many sources is one incident.
         if matches!(kind, BehaviourKind::Repetition) {
-            let port = Some(event.responder().port);
-            Scope { category, source: Some(event.initiator().address), target, port }
+            Scope { category, source: Some(event.initiator().address), target, port: Some(service) }
         } else {
             Scope { category, source: None, target, port: None }
         }
@@ -195,11 +247,12 @@ fn finding(
     flows: u32,
     episode: &Episode,
     began: bool,
+    strength: f64,
     evidence: Vec<String>,
 ) -> Finding {
     Finding {
         kind,
-        scope: PairState::scope(kind, event),
+        scope: PairState::scope(kind, event, event.responder().port),
         source: Some(event.initiator().address),
         target: Some(event.responder().address),
         flows,
@@ -207,8 +260,14 @@ fn finding(
         began,
         first_us: episode.first_us,
         last_us: event.order.at_us,
+        strength,
         evidence,
     }
+}
+
+/// Evidence as a multiple of its threshold.
+fn share(count: u32, threshold: u32) -> f64 {
+    f64::from(count) / f64::from(threshold.max(1))
 }
 
 /// The end of a flow that has already been told of as closed.

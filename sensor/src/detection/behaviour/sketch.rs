@@ -58,3 +58,32 @@ pub(super) fn hash_of(endpoint: flowmeter::Endpoint) -> u64 {
 pub(super) fn hash_of_port(port: u16) -> u64 {
     u64::from(port).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
+
+/// How often the commonest of many values came, from below: Misra and Gries' counters (1982).
+#[derive(Debug, Clone)]
+pub(super) struct Commonest<const KEPT: usize> {
+    counters: [(u64, u32); KEPT],
+}
+
+impl<const KEPT: usize> Default for Commonest<KEPT> {
+    fn default() -> Self {
+        Self { counters: [(0, 0); KEPT] }
+    }
+}
+
+impl<const KEPT: usize> Commonest<KEPT> {
+    pub(super) fn insert(&mut self, value: u64) {
+        if let Some((_, count)) = self.counters.iter_mut().find(|(v, count)| *count > 0 && *v == value) {
+            *count += 1;
+        } else if let Some(free) = self.counters.iter_mut().find(|(_, count)| *count == 0) {
+            *free = (value, 1);
+        } else {
+            self.counters.iter_mut().for_each(|(_, count)| *count -= 1);
+        }
+    }
+
+    /// The commonest value came at least so often.
+    pub(super) fn most(&self) -> u32 {
+        self.counters.iter().map(|(_, count)| *count).max().unwrap_or(0)
+    }
+}

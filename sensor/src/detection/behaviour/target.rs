@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use flowmeter::{Endpoint, EventKind, FlowEvent};
 use model::Category;
 
+use super::episode::Episode;
 use super::sketch::{Distinct, hash_of, hash_of_port};
 use super::window::Window;
-use super::{BehaviourKind, Episode, Finding, Scope, Thresholds};
+use super::{BehaviourKind, Finding, Scope, Thresholds};
 
 /// What one target saw in a second.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +92,7 @@ impl TargetState {
             began,
             first_us: self.episode.first_us,
             last_us: now,
+            strength: f64::from(started) / f64::from(thresholds.flood_flows.max(1)),
             evidence: vec![
                 format!("{} new flows in {seconds:.1} s from {more}{sources} source{plural}", self.flows),
                 format!("{used} of the last {started} were ever used"),

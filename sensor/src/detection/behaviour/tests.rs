@@ -1,5 +1,7 @@
 //! Behaviour counters on streams of events: what is an attack, what only looks like one, and that memory is bounded.
 
+mod hidden;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use flowmeter::{EndReason, Endpoint, EventKind, EventOrder, FlowEvent, FlowKey, Phase};
@@ -73,7 +75,7 @@ fn found(protocol: u8, attempts: impl Iterator<Item = (u64, Endpoint, Endpoint, 
     events.sort_by_key(|e| e.order.at_us);
     let mut findings = Vec::new();
     for event in &events {
-        behaviour.observe(event, |finding| findings.push(finding));
+        behaviour.observe(event, None, |finding| findings.push(finding));
     }
     findings
 }
@@ -142,7 +144,7 @@ fn a_conversation_met_in_its_middle_says_nothing() {
         let mut middle = event(EventKind::Started, at, at, end(VICTIM, 443), end(ATTACKER, 10_000 + n), 6);
         middle.began_cleanly = false;
         middle.began_with_syn = false;
-        behaviour.observe(&middle, |finding| panic!("{finding:?}"));
+        behaviour.observe(&middle, None, |finding| panic!("{finding:?}"));
     }
 }
 
@@ -214,7 +216,7 @@ fn a_flow_belongs_to_the_episode_that_it_started_in() {
         let at = START + u64::from(n) * 500;
         event(EventKind::Started, at, at, end((0x0b00_0000 + n).to_be_bytes(), 1024), end(VICTIM, 80), 6)
     };
-    let owned = (0..2000).filter(|&n| behaviour.observe(&flood(n), |_| {}).is_some()).count();
+    let owned = (0..2000).filter(|&n| behaviour.observe(&flood(n), None, |_| {}).is_some()).count();
     assert!(owned > 1500, "{owned} flows were owned");
     let (during, after) = (flood(1000), flood(60_000_000));
     assert!(behaviour.owner(&during).is_some());
@@ -227,7 +229,11 @@ fn a_million_sources_take_no_more_memory_than_the_tables_have() {
     for n in 0..200_000u32 {
         let at = START + u64::from(n) * 1000;
         let from = end(n.wrapping_mul(2_654_435_761).to_be_bytes(), 1024);
-        behaviour.observe(&event(EventKind::Started, at, at, from, end(n.to_be_bytes(), 80), 6), |_| {});
+        behaviour.observe(
+            &event(EventKind::Started, at, at, from, end(n.to_be_bytes(), 80), 6),
+            None,
+            |_| {},
+        );
     }
     assert_eq!(behaviour.sources.len(), Behaviour::SOURCES_MAX.get());
     assert_eq!(behaviour.targets.len(), Behaviour::TARGETS_MAX.get());

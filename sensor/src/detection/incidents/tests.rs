@@ -30,6 +30,7 @@ fn detection(id: &str, category: Category, from: IpAddr, to: IpAddr, at_us: u64)
         last_us: at_us + 1000,
         provisional: true,
         revised: false,
+        weighs: true,
         reasons: Vec::new(),
     }
 }
@@ -37,7 +38,7 @@ fn detection(id: &str, category: Category, from: IpAddr, to: IpAddr, at_us: u64)
 fn add(incidents: &mut Incidents, detection: Detection) -> super::Place {
     let (source, target, port) =
         (detection.source.unwrap(), detection.target.unwrap(), detection.target_port.unwrap());
-    incidents.add(scope_of(detection.category, source, target, port), detection, |_| {}).0
+    incidents.add(scope_of(detection.category, source, target, port), detection, 0.0, |_| {}).0
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn beyond_so_many_alerts_detections_are_counted() {
     let mut explained = 0;
     for n in 0..1000 {
         let detection = detection(&n.to_string(), Category::Scan, ip(1), ip(2), START + n);
-        incidents.add(scope_of(Category::Scan, ip(1), ip(2), 22), detection, |_| explained += 1);
+        incidents.add(scope_of(Category::Scan, ip(1), ip(2), 22), detection, 0.0, |_| explained += 1);
     }
     let incident = incidents.all.values().next().unwrap();
     assert_eq!((incident.detections, incident.alerts.len()), (1000, Incident::ALERTS_MAX));
@@ -137,7 +138,7 @@ fn a_flood_swallows_what_it_looked_like_before_it_was_recognised() {
     let scope = Scope { category: Category::Dos, source: None, target: Some(ip(2)), port: None };
     let mut flood = detection("flood", Category::Dos, ip(1), ip(2), START);
     flood.opinion = Opinion::Behaviour(BehaviourKind::Flood);
-    incidents.add(scope, flood, |_| {});
+    incidents.add(scope, flood, 1.0, |_| {});
     incidents.count_flows(scope, 500);
     incidents.absorb(scope, |other| other.target() == Some(ip(2)));
     incidents.count_flow(scope, START + 1);
