@@ -2,8 +2,6 @@
 import { el, svg } from "./dom.js";
 import { featureValue, score, signed, span } from "./words.js";
 
-const pct = (x) => `${(x * 100).toFixed(2)}%`;
-
 /** Signed contributions as bars around a middle line, strongest first. */
 export function contributions(features, base, total) {
   const sorted = [...features].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
@@ -39,7 +37,7 @@ export function ranks(features, probabilities) {
       svg("rect", { x: Math.min(f.rank * 100, 98.6), y: 0, width: 1.4, height: 10, class: odd ? "mark odd" : "mark" }));
     const cell = (value, cls = "number") => el("td", { class: cls }, value);
     return el("tr", { class: odd ? "odd" : null }, el("th", { scope: "row" }, f.name), cell(featureValue(f.name, f.value), "number value"), el("td", { class: "chart" }, strip),
-      cell(pct(f.rank).replace(/\.?0+%/, "%")), cell(featureValue(f.name, at(f, 0.05)), "number wide"), cell(featureValue(f.name, at(f, 0.5)), "number wide"), cell(featureValue(f.name, at(f, 0.95)), "number wide"));
+      cell(`${(f.rank * 100).toFixed(0)} %`), cell(featureValue(f.name, at(f, 0.05)), "number wide"), cell(featureValue(f.name, at(f, 0.5)), "number wide"), cell(featureValue(f.name, at(f, 0.95)), "number wide"));
   };
   const heads = [["Feature"], ["Value", "number"], ["among the training data", "chart"], ["Rank", "number"], ["5 %", "number wide"], ["Median", "number wide"], ["95 %", "number wide"]];
   return el("table", { class: "bars" },

@@ -45,7 +45,7 @@ export const bytes = (n) => `${short(n)}B`;
 export const score = (p) => (p === null || p === undefined ? "" : p.toFixed(2));
 
 /** A contribution with its sign. */
-export const signed = (n) => `${n < 0 ? "−" : "+"}${Math.abs(n).toFixed(3)}`;
+export const signed = (n) => `${Math.abs(n) < 5e-4 ? "±" : n < 0 ? "−" : "+"}${Math.abs(n).toFixed(3)}`;
 
 const PROTOCOLS = { 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 41: "IPv6", 47: "GRE", 50: "ESP", 58: "ICMPv6", 89: "OSPF", 132: "SCTP" };
 export const protocol = (n) => PROTOCOLS[n] ?? `proto ${n}`;

@@ -62,7 +62,7 @@ test("answers full of markup change nothing but the text", async () => {
   const hashes = [...VIEWS.map((view) => `#/${view}`), `#/alerts/${encodeURIComponent(alert.id)}`, `#/incidents/${encodeURIComponent(alert.incident)}`, `#/flows/${flow.id}`];
   for (const hash of hashes) {
     await go(page, hash);
-    await page.locator("#main", { hasText: "onerror" }).waitFor();
+    await page.locator("#main", { hasText: "onerror" }).waitFor().catch((error) => { throw new Error(`${hash}: ${error.message}`); });
     await nothingRan(page);
   }
   assert.ok(poisoned >= hashes.length);

@@ -39,8 +39,8 @@ export function filters(view, values, fields) {
 }
 
 export const FILTER = {
-  from: { name: "from", label: "From (UTC)", placeholder: "2026-11-21T13:00:00Z" },
-  to: { name: "to", label: "To (UTC)", placeholder: "now" },
+  from: { name: "from", label: "From (UTC)", kind: "long", placeholder: "2026-11-21T13:00:00Z" },
+  to: { name: "to", label: "To (UTC)", kind: "long", placeholder: "now" },
   category: { name: "category", label: "Category", choices: CATEGORIES },
   anyCategory: { name: "category", label: "Category", choices: ["benign", ...CATEGORIES] },
   severity: { name: "min_severity", label: "Severity from", choices: ["low", "medium", "high", "critical"] },

@@ -46,8 +46,8 @@ export async function related(item, flow) {
 }
 
 const small = (flows) => el("table", { class: "bars" },
-  el("thead", {}, el("tr", {}, ["Flow", "Start", "Lasted", "Bytes", "Category", "Score"].map((t, i) => el("th", { scope: "col", class: i === 2 || i === 3 ? "number" : null }, t)))),
+  el("thead", {}, el("tr", {}, ["Flow", "Start", "Lasted", "Bytes", "Category", "Score"].map((t, i) => el("th", { scope: "col", class: i === 2 || i === 3 ? "number wide" : null }, t)))),
   el("tbody", {}, flows.map((f) => el("tr", {},
     el("td", {}, link(to("flows", f.id), `${protocol(f.protocol)} ${endpoint(f.src_ip, f.src_port)} → ${endpoint(f.dst_ip, f.dst_port)}`)),
-    el("td", { class: "time" }, when(f.start_us)), el("td", { class: "number" }, span(f.end_us - f.start_us)), el("td", { class: "number" }, short(f.forward.bytes + f.backward.bytes)),
+    el("td", { class: "time" }, when(f.start_us)), el("td", { class: "number wide" }, span(f.end_us - f.start_us)), el("td", { class: "number wide" }, short(f.forward.bytes + f.backward.bytes)),
     el("td", {}, category(f.category)), el("td", {}, score(f.score))))));
