@@ -29,6 +29,11 @@ lint:
 unit:
 	@scripts/test
 
+test-ui: ## the page driven in headless Chromium: live alerts, labels, models, a lost feed, axe, hostile names
+	@scripts/setup ui
+	cargo build --locked -p sensor -p retrain --bins
+	@scripts/test-ui
+
 test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
 	@scripts/test-api
 
