@@ -13,13 +13,17 @@ help: ## list the tasks
 setup:
 	@scripts/setup build
 
+# What is held beside other people's programs, and the page in a browser. Who may not install them sees the tests skipped.
+setup-test:
+	@scripts/setup test || true
+
 build: setup ## build the programs into target/release
 	cargo build --release --locked --workspace --bins
 
 demo: setup ## build, replay an attack capture and a benign one, show what was found
 	@scripts/demo
 
-test: setup lint unit ## format, lints, every test, and a summary line a suite
+test: setup setup-test lint unit ## format, lints, every test, and a summary line a suite
 
 lint:
 	cargo fmt --all --check
@@ -29,9 +33,32 @@ lint:
 unit:
 	@scripts/test
 
+test-ui: ## the page driven in headless Chromium: live alerts, labels, models, a lost feed, axe, hostile names
+	@scripts/setup ui
+	cargo build --locked -p sensor -p retrain --bins
+	@scripts/test-ui
+
+test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
+	@scripts/test-api
+
 bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
 	cargo build --release --locked --workspace --bins
 	target/release/bench
+	target/release/bench forest data/base.csv.zst target/bench/forest
+
+bench-forest: ## what judging, learning, explaining and loading cost a forest, in CPU time
+	cargo build --release --locked -p bench
+	target/release/bench forest data/base.csv.zst target/bench/forest
+
+bench-peers-forest: ## the forest beside river's, MOA's and irithyll-core's in one run (ten minutes; needs Python 3)
+	bench/forest/run
+
+bench-peers: bench-peers-flows bench-peers-forest ## everything of the bench beside other people's programs, as ratios
+
+bench-peers-flows: ## the same captures through softflowd, nfpcapd, argus, suricata, nfstream and tshark (ten minutes; installs them)
+	scripts/setup peers
+	cargo build --release --locked --workspace --bins
+	target/release/bench peers
 
 oracles: build ## flows held against tshark and nfstream, packets and bytes by Community ID
 	@scripts/oracles
@@ -58,18 +85,33 @@ test-deb: deb ## the package in a Debian booted by a real systemd: installed, co
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	for target in packet table artifact artifact_body pointer; do \
+	for target in packet capture table artifact artifact_body pointer; do \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 || exit 1; done
+
+evaluate: ## judge model and sensor on held-out runs, tools and other people's captures: docs/model-card.md
+	@scripts/setup evaluate
+	@scripts/evaluate
+
+MINUTES ?= 30
+tune: build ## search the forest's parameters and threshold on what may be looked at, for MINUTES (30)
+	@scripts/tune --minutes $(MINUTES)
 
 model: setup ## train the default model from data/ and compare it with the embedded one
 	@scripts/model
 
-lab: ## make labelled traffic in network namespaces (needs root)
+RECIPE ?= world
+SEED ?= 1
+lab: ## make one run of labelled traffic in network namespaces: RECIPE=world SEED=1 (needs root)
 	lab/lab setup
-	lab/lab run train --seed $${SEED:-1} --out lab/runs/train-$${SEED:-1}
+	lab/lab run $(RECIPE) --seed $(SEED) --out lab/runs/$(RECIPE)-$(SEED)
 
-dataset: build ## turn the runs in lab/runs into a data set (target/base.csv.zst)
-	scripts/dataset target/base.csv.zst lab/runs/*
+lab-all: ## make every run of data/runs.csv that lab/runs lacks (hours; needs root)
+	lab/lab setup
+	lab/lab repeat data/runs.csv --out lab/runs
+
+dataset: build ## turn the runs in lab/runs into a data set (target/base.parquet, and CSV beside it)
+	scripts/dataset target/base.csv.zst lab/runs/* --runs data/runs.csv
+	target/release/taphound-retrain dataset build target/base.csv.zst --out target/base.parquet
 
 clean: ## remove everything built
 	cargo clean

@@ -2,7 +2,7 @@
 """Holds the flows of `taphound replay` against other programs, by packets and bytes each way, summed per Community ID.
 
 Peers cut flows differently, so flows are summed before they are compared. What differs must stand in differences.csv
-(capture glob, peer, Community ID or *, whose, reason), else this fails.
+(capture glob, peer, Community ID or "only ours", "only theirs", "both" or *, whose, reason), else this fails.
 
     bench/peers/flows.py --taphound target/release/taphound --peer tshark [--peer nfstream] CAPTURE...
 """
@@ -14,6 +14,7 @@ import csv
 import fnmatch
 import hashlib
 import ipaddress
+import json
 import pathlib
 import shutil
 import struct
@@ -201,6 +202,68 @@ class NfStream:
         return sums
 
 
+def whole_packets(capture, folder):
+    """The capture as a pcap file whose packets are as long as they were on the wire; itself where it is not to be had as one."""
+    pcap, whole = pathlib.Path(folder) / "plain.pcap", pathlib.Path(folder) / "whole.pcap"
+    run = subprocess.run(["editcap", "-F", "pcap", str(capture), str(pcap)], capture_output=True)
+    if run.returncode != 0:
+        return capture
+    data = pcap.read_bytes()
+    head, at = struct.Struct("<IIII"), 24
+    with whole.open("wb") as out:
+        out.write(data[:16] + struct.pack("<I", 1 << 18) + data[20:24])
+        while at < len(data):
+            seconds, fraction, captured, length = head.unpack_from(data, at)
+            at += head.size
+            out.write(head.pack(seconds, fraction, max(length, captured), max(length, captured)))
+            out.write(data[at : at + captured].ljust(length, b"\0"))
+            at += captured
+    return whole
+
+
+class Suricata:
+    """Suricata's flow log, with its own Community ID. It counts captured frames where we count payload, so packets only.
+
+    It refuses packets that a snap length cut short, so it gets them filled up to their length; it counts an ICMP error in the
+    flow that the error is about, so it gets none; and it does not sort the ports of a flow between two ports of one address,
+    so the Community ID of such a flow is made here.
+    """
+
+    name = "suricata"
+
+    @staticmethod
+    def missing():
+        return None if shutil.which("suricata") else "suricata is not installed (`scripts/setup peers`)"
+
+    @staticmethod
+    def covers(protocol):
+        return protocol in (TCP, UDP)
+
+    @staticmethod
+    def sums(capture):
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["suricata", "-c", str(HERE / "suricata.yaml"), "-l", folder, "-r", str(capture)]
+            command += ["--runmode", "single", "-k", "none", "-S", "/dev/null"]
+            command[command.index("-r") + 1] = str(whole_packets(capture, folder))
+            command += ["not icmp and not icmp6"]
+            run = subprocess.run(command, capture_output=True, text=True)
+            # 1: the file is cut off.
+            if run.returncode not in (0, 1):
+                sys.exit(f"suricata on {capture}: exit {run.returncode}: {run.stderr.strip()}")
+            sums = Sums()
+            for line in (pathlib.Path(folder) / "eve.json").read_text().splitlines():
+                event = json.loads(line)
+                if event.get("proto") in ("TCP", "UDP"):
+                    name, flow = event["community_id"], event["flow"]
+                    if event["src_ip"] == event["dest_ip"]:
+                        protocol = TCP if event["proto"] == "TCP" else UDP
+                        ports = event["src_port"], event["dest_port"]
+                        name = community_id(event["src_ip"], event["dest_ip"], *ports, protocol)
+                    sums.add(name, event["src_ip"], flow["pkts_toserver"], None)
+                    sums.add(name, event["dest_ip"], flow["pkts_toclient"], None)
+        return sums
+
+
 def community_id(src, dst, src_port, dst_port, protocol):
     """Community ID v1, seed 0, for protocols with ports."""
     ends = sorted((ipaddress.ip_address(a).packed, p) for a, p in ((src, src_port), (dst, dst_port)))
@@ -209,7 +272,7 @@ def community_id(src, dst, src_port, dst_port, protocol):
     return "1:" + base64.b64encode(hashlib.sha1(data).digest()).decode()
 
 
-PEERS = {peer.name: peer for peer in (TShark, NfStream)}
+PEERS = {peer.name: peer for peer in (TShark, NfStream, Suricata)}
 
 
 def known_differences():
@@ -217,12 +280,12 @@ def known_differences():
         return list(csv.DictReader(text))
 
 
-def explanation(known, capture, peer, flow):
+def explanation(known, capture, peer, flow, seen_by):
     for row in known:
         if (
             fnmatch.fnmatch(capture, row["capture"])
             and row["peer"] in (peer, "*")
-            and row["community_id"] in (flow, "*")
+            and row["community_id"] in (flow, seen_by, "*")
         ):
             return row
     return None
@@ -270,11 +333,14 @@ def main():
             unpacked = plain(capture, folder)
             mine, protocols = ours(arguments.taphound, capture, folder)
             for peer in peers:
-                flows = compare(mine, peer.sums(unpacked), protocols, peer)
+                theirs = peer.sums(unpacked)
+                flows = compare(mine, theirs, protocols, peer)
+                my_flows, their_flows = ({flow for flow, _ in sums} for sums in (mine, theirs))
                 equal = explained = 0
                 unexplained = []
                 for flow, differences in flows.items():
-                    row = explanation(known, label, peer.name, flow) if differences else None
+                    seen_by = "both" if flow in my_flows & their_flows else f"only {'ours' if flow in my_flows else 'theirs'}"
+                    row = explanation(known, label, peer.name, flow, seen_by) if differences else None
                     equal += not differences
                     explained += row is not None
                     if row:

@@ -6,6 +6,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use flowmeter::{EventBatch, Meter, MeterConfig};
+use model::{Category, Prediction};
+use sensor::detection::policy::Verdict;
+use sensor::export::{Export, FlowRow, Format, RunColumns};
+use sensor::scoring::Scored;
 use sensor::source::{CaptureFile, Progress, open};
 
 /// Reads every packet with libpcap and looks at its length, nothing else.
@@ -41,24 +45,66 @@ pub(crate) fn read(file: &Path) -> Result<()> {
 
 /// Reads and meters every packet in one thread; records are made and thrown away.
 pub(crate) fn meter(file: &Path) -> Result<()> {
+    let mut records = 0;
+    metered(file, |out| {
+        records += out.records.len();
+        Ok(())
+    })?;
+    black_box(records);
+    Ok(())
+}
+
+/// Reads, meters and writes the CSV rows of every flow as `taphound replay` does, all with the same made-up verdict: what the
+/// product costs without its forest and without its detector.
+pub(crate) fn write(file: &Path, to: &Path) -> Result<()> {
+    let prediction = Prediction {
+        category: Category::Benign,
+        attack: false,
+        score: 1.0 / 7.0,
+        confidence: 6.0 / 7.0,
+        probabilities: [0.0; Category::COUNT],
+    };
+    let scored = Scored { prediction, novelty: Some(4.0 / 9.0) };
+    let columns = RunColumns {
+        sensor_id: "bench".to_owned(),
+        model_version: 1,
+        with_truth: false,
+        with_provisional: false,
+    };
+    let mut export = Export::create(to, Format::Csv, columns)?;
+    metered(file, |out| {
+        for event in &out.events {
+            let Some(record) = out.record(event) else { continue };
+            let (context, stage) = (out.context(record), event.kind);
+            let row =
+                FlowRow { record, context, stage, scored: &scored, verdict: Verdict::Benign, truth: None };
+            export.flow(&row)?;
+        }
+        Ok(())
+    })?;
+    export.flush()?;
+    Ok(())
+}
+
+/// Hands out what was made of each batch of frames.
+fn metered(file: &Path, mut take: impl FnMut(&EventBatch) -> Result<()>) -> Result<()> {
     const BATCH_FRAMES: u32 = 2048;
     let mut capture = opened(file)?;
     let mut meter = Meter::new(&MeterConfig::default())?;
     let mut out = EventBatch::default();
-    let (mut records, mut in_batch) = (0, 0);
+    let mut in_batch = 0;
     while capture.advance()? {
         meter.accept(&capture.frame(), &mut out);
         in_batch += 1;
         if in_batch == BATCH_FRAMES {
             in_batch = 0;
             meter.flush(&mut out);
-            records += out.records.len();
+            take(&out)?;
             out.clear();
         }
     }
     meter.finish(&mut out);
-    black_box(records + out.records.len());
-    Ok(())
+    take(&out)
 }
 
 /// Scores the flows of the mix one at a time, and prints nanoseconds a score.

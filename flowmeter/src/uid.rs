@@ -1,6 +1,6 @@
 //! A flow's id: the same for the same capture on every run, different for every flow of a sensor.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
@@ -30,6 +30,14 @@ impl Uid {
         Self(bytes)
     }
 
+    /// The 32 hex digits, for writers of many.
+    pub fn hex(&self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit =
+            |at: usize| DIGITS[usize::from(self.0[at / 2] >> if at.is_multiple_of(2) { 4 } else { 0 } & 15)];
+        std::array::from_fn(digit)
+    }
+
     /// The 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -44,7 +52,7 @@ impl From<[u8; 16]> for Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.hex().iter().try_for_each(|&digit| f.write_char(char::from(digit)))
     }
 }
 

@@ -119,6 +119,7 @@ fn link_types() {
             ("null, IPv6 on macOS", 0, cat(&[&hex("1e000000"), &six]), good6()),
             ("null, IPv6 on FreeBSD", 0, cat(&[&hex("1c000000"), &six]), good6()),
             ("null, AppleTalk", 0, cat(&[&hex("10000000"), &packet]), NotIp),
+            ("null, an EtherType in its second half", 0, cat(&[&hex("0f000800"), &packet]), good()),
             ("null, cut", 0, vec![2, 0, 0], Malformed),
             ("loop", 108, cat(&[&hex("00000002"), &packet]), good()),
             ("raw", 101, packet.clone(), good()),
@@ -155,6 +156,13 @@ fn tags_and_labels() {
     check_all(
         &MeterConfig::default(),
         vec![
+            ("security group tag", 1, ethernet(0x8909, &cat(&[&hex("0101000100020800"), &packet])), good()),
+            (
+                "security group tag, unknown version",
+                1,
+                ethernet(0x8909, &cat(&[&hex("0201000100020800"), &packet])),
+                NotIp,
+            ),
             ("VLAN", 1, ethernet(0x8100, &tag(7, 0x0800, &packet)), on_vlan(7, TCP4, 5, 40)),
             (
                 "VLAN with priority bits",

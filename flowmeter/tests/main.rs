@@ -10,6 +10,7 @@ mod build;
 mod context;
 mod decoding;
 mod draft;
+mod frames;
 mod intake;
 mod limits;
 mod naive;

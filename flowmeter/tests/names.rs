@@ -65,6 +65,25 @@ fn community_id_vectors() {
     }
 }
 
+/// What the reference implementation makes of every kind of flow (`fixtures/community_id.py` asks it).
+#[test]
+fn community_id_as_the_reference_implementation_computes_it() {
+    let rows = include_str!("fixtures/community_id.csv").lines().filter(|line| !line.starts_with('#'));
+    let mut compared = 0;
+    for row in rows {
+        let [source, destination, protocol, first, second, id] = row.split(',').collect::<Vec<_>>()[..]
+        else {
+            panic!("{row}")
+        };
+        let number = |text: &str| text.parse::<u16>().unwrap();
+        let record =
+            record_of(source, destination, protocol.parse().unwrap(), (number(first), number(second)));
+        assert_eq!(record.community_id(), id, "{row}");
+        compared += 1;
+    }
+    assert_eq!(compared, 726);
+}
+
 /// Byte by byte, as the foundations spell it.
 #[test]
 fn uid_by_its_definition() {

@@ -73,7 +73,7 @@ class Capture:
             ask("editcap", "-F", "pcapng", self.raw, plain)
         target = f"{folder}/capture.{form}"
         if form.endswith(".zst"):
-            ask("zstd", "-q", "-f", "-19" if os.path.getsize(plain) < 40 << 20 else "-9", plain, "-o", target)
+            ask("zstd", "-q", "-f", "-19" if os.path.getsize(plain) < 8 << 20 else "-9", plain, "-o", target)
         elif form.endswith(".gz"):
             with open(target, "wb") as file:
                 subprocess.run(["gzip", "-9", "-n", "-c", plain], stdout=file, check=True)

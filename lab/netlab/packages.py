@@ -17,7 +17,7 @@ PROGRAMS = {
     "nmap": "nmap", "masscan": "masscan", "hping3": "hping3", "ab": "apache2-utils", "wrk": "wrk", "siege": "siege",
     "slowhttptest": "slowhttptest", "nft": "nftables", "chromium": "chromium", "w3m": "w3m", "git": "git", "nuttcp": "nuttcp", "memcached": "memcached",
     "sqlmap": "sqlmap", "gobuster": "gobuster", "dirb": "dirb", "ffuf": "ffuf", "wfuzz": "wfuzz", "iodine": "iodine", "iodined": "iodine",
-    "dns2tcpc": "dns2tcp", "ptunnel-ng": "ptunnel-ng", "zmap": "zmap", "fping": "fping", "httperf": "httperf", "goldeneye": "goldeneye", "t50": "t50", "hydra": "hydra", "medusa": "medusa", "ncrack": "ncrack", "patator": "patator",
+    "dns2tcpc": "dns2tcp", "socat": "socat", "ptunnel-ng": "ptunnel-ng", "zmap": "zmap", "fping": "fping", "httperf": "httperf", "t50": "t50", "hydra": "hydra", "medusa": "medusa", "ncrack": "ncrack", "patator": "patator",
 }
 MODULES = {"/usr/lib/python3/dist-packages/paramiko/__init__.py": "python3-paramiko", "/usr/lib/postgresql": "postgresql",
            "/usr/lib/nginx/modules/ngx_http_echo_module.so": "libnginx-mod-http-echo"}

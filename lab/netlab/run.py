@@ -90,8 +90,8 @@ class Stage:
 class Run:
     """One run of one plan, into one folder."""
 
-    def __init__(self, plan, out, say=print):
-        self.plan, self.out, self.say = plan, out, say
+    def __init__(self, plan, out, say=print, beside=None):
+        self.plan, self.out, self.say, self.beside = plan, out, say, beside
         self.ending = threading.Event()
         self.failures = []
 
@@ -143,6 +143,9 @@ class Run:
             now = time.monotonic() - begun
             if not capturing and now >= plan.tap.start_s:
                 capture.start()
+                if self.beside:  # a sensor that watches the same tap; see duel.py
+                    self.beside.start(self)
+                    begun = time.monotonic() - plan.tap.start_s
                 capturing = True
             if todo and now >= todo[0].start_s and (capturing or todo[0].start_s < plan.tap.start_s):
                 worker = threading.Thread(target=self._act, args=(todo.pop(0),), daemon=True)
@@ -157,6 +160,8 @@ class Run:
         self.ending.set()
         for worker in workers:
             worker.join(timeout=10)
+        if self.beside:
+            self.beside.stop()
         counts = capture.stop()
         path = capture.store(self.out)
         self.say(f"{plan.recipe} seed {plan.seed}: {path} holds {counts['captured']} packets, {counts['dropped']} dropped by the tap")

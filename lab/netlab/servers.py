@@ -249,22 +249,13 @@ def iodined(site, host, settings):
     site.launch(host, ["ptunnel-ng"], "ptunnel")
 
 
-def dns2tcpd(site, host, settings):
-    """The far end of dns2tcp's tunnels."""
-    folder = site.folder(host, "dns2tcpd")
-    with open(f"{folder}/conf", "w") as file:
-        file.write(f"listen = 0.0.0.0\nport = 53\nuser = root\nchroot = {folder}\nkey = under\ndomain = d.lair.example\n"
-                   "resources = web:127.0.0.1:80, ssh:127.0.0.1:22\n")
-    site.launch(host, ["dns2tcpd", "-F", "-f", f"{folder}/conf"], "dns2tcpd")
-
-
 def memcached(site, host, settings):
     """memcached with its UDP port open, as it was once shipped."""
     site.launch(host, ["memcached", "-u", "root", "-U", "11211", "-l", "0.0.0.0", "-m", "16"], "memcached")
 
 
 SERVICES = {
-    "postgres": postgres, "shop": shop, "lair": lair, "iodined": iodined, "dns2tcpd": dns2tcpd, "memcached": memcached,
+    "postgres": postgres, "shop": shop, "lair": lair, "iodined": iodined, "memcached": memcached,
     "nginx": nginx, "sshd": sshd, "vsftpd": vsftpd, "dnsmasq": dnsmasq, "iperf3": iperf3, "redis": redis,
     "mosquitto": mosquitto, "chrony": chrony, "snmpd": snmpd, "sipp": sipp,
     "mail": lambda site, host, settings: site.serve_script(host, "mail_server.py"),

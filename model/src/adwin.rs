@@ -211,6 +211,9 @@ impl Adwin {
 
     fn some_cut_differs(&self) -> bool {
         let shortest = f64::from(self.params.min_window_length);
+        let width = self.width as f64;
+        let delta_prime = ln(2.0 * ln(width) / self.params.delta);
+        let variance = self.deviation / width;
         let (mut older_n, mut older_total) = (0.0, 0.0);
         let (mut newer_n, mut newer_total) = (self.width as f64, self.total);
         for row in (0..self.rows.len()).rev() {
@@ -225,21 +228,13 @@ impl Adwin {
                 }
                 if older_n >= shortest && newer_n >= shortest {
                     let distance = older_total / older_n - newer_total / newer_n;
-                    if distance.abs() > self.bound(older_n, newer_n, shortest) {
+                    if distance.abs() > bound(older_n, newer_n, shortest, variance, delta_prime) {
                         return true;
                     }
                 }
             }
         }
         false
-    }
-
-    /// The paper's epsilon. A negative variance (cancellation) makes it not-a-number: no cut.
-    fn bound(&self, older_n: f64, newer_n: f64, shortest: f64) -> f64 {
-        let width = self.width as f64;
-        let delta_prime = ln(2.0 * ln(width) / self.params.delta);
-        let m = 1.0 / (older_n - shortest + 1.0) + 1.0 / (newer_n - shortest + 1.0);
-        (2.0 * m * (self.deviation / width) * delta_prime).sqrt() + 2.0 / 3.0 * delta_prime * m
     }
 
     fn drop_oldest(&mut self) {
@@ -265,6 +260,12 @@ impl Adwin {
             self.rows.pop();
         }
     }
+}
+
+/// The paper's epsilon. A negative variance (cancellation) makes it not-a-number: no cut.
+fn bound(older_n: f64, newer_n: f64, shortest: f64, variance: f64, delta_prime: f64) -> f64 {
+    let m = 1.0 / (older_n - shortest + 1.0) + 1.0 / (newer_n - shortest + 1.0);
+    (2.0 * m * variance * delta_prime).sqrt() + 2.0 / 3.0 * delta_prime * m
 }
 
 fn bucket_width(row: usize) -> f64 {

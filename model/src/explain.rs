@@ -6,10 +6,8 @@
 //! `docs/explanations.md` tells what this can and cannot say.
 
 use crate::category::Category;
-use crate::flat::{FlatForest, TreeOpinion};
-use crate::forest::vote::Ballot;
+use crate::flat::FlatForest;
 use crate::schema::N_FEATURES;
-use crate::tree::CLASSES_MAX;
 use std::collections::BTreeMap;
 
 /// The parts of a score: `base + sum(contributions) = score` within 1e-6.
@@ -57,92 +55,54 @@ impl MeanContributions {
     }
 }
 
-/// Subsets of more features than this are not enumerated; two opposite orders are averaged instead.
-const SHAPLEY_FEATURES_MAX: usize = 10;
+/// What the first pass over the trees notes of each; that many trees need no allocation.
+const TREES_INLINE: usize = 32;
 
 impl FlatForest {
     /// The parts of the score of a tamed sample, `benign` being the class that is no attack: base, score, and
-    /// one contribution a feature into `parts` (`n_features` long).
+    /// one contribution a feature into `parts` (`n_features` long). Allocates nothing for up to 32 trees.
     pub fn explain(&self, x: &[f64], benign: usize, parts: &mut [f64]) -> (f64, f64) {
-        let blank = Ballot { votes: [0.0; CLASSES_MAX], entropy: 0.0, accuracy: 0.0, abstains: true };
-        let mut ballots = vec![blank; self.trees.len()];
-        let mut weights = vec![0.0; self.trees.len()];
-        let mut probabilities = vec![0.0; self.n_classes];
-        let elected = self.elect(x, &mut ballots, &mut weights, &mut probabilities);
-        let score = 1.0 - probabilities[benign];
+        let blank = TreeView::default();
+        if self.n_trees() <= TREES_INLINE {
+            self.explain_with(x, benign, parts, &mut [blank; TREES_INLINE])
+        } else {
+            self.explain_with(x, benign, parts, &mut vec![blank; self.n_trees()])
+        }
+    }
+
+    fn explain_with(
+        &self,
+        x: &[f64],
+        benign: usize,
+        parts: &mut [f64],
+        views: &mut [TreeView],
+    ) -> (f64, f64) {
         parts.fill(0.0);
+        let (score, elected) = self.view_trees(x, benign, views);
         if !elected {
             return (score, score);
         }
-        let total = weights.iter().fold(0.0, |sum, weight| sum + weight);
+        let total = views.iter().fold(0.0, |sum, view| sum + view.weight);
         let mut base = 0.0;
-        for (tree, weight) in self.trees.iter().zip(&weights) {
-            if *weight == 0.0 {
-                continue;
-            }
-            let weight = weight / total;
-            let attack = |node: usize| 1.0 - tree.shares[node * self.n_classes + benign];
-            let mut node = 0;
-            base += weight * attack(0);
-            while tree.feature[node] != crate::flat::LEAF {
-                let feature = usize::from(tree.feature[node]);
-                let right = usize::from(x[feature] > tree.threshold[node]);
-                let next = tree.child[node] as usize + right;
-                parts[feature] += weight * (attack(next) - attack(node));
-                node = next;
-            }
-            let view = tree.leaf_view(node, self.n_classes);
-            if let Some(bayes) = view.bayes {
-                let shares = leaf_parts(bayes.features.len(), attack(node), |mask| {
-                    let mut votes = [0.0; CLASSES_MAX];
-                    match bayes.votes(x, |place| mask >> place & 1 == 1, &mut votes) {
-                        TreeOpinion::Votes => 1.0 - votes[benign],
-                        TreeOpinion::Abstains => attack(node),
-                    }
-                });
-                for (&feature, part) in bayes.features.iter().zip(&shares) {
-                    parts[usize::from(feature)] += weight * part;
-                }
+        for (tree, view) in views.iter().enumerate().filter(|(_, view)| view.weight > 0.0) {
+            let weight = view.weight / total;
+            let path = self.path(tree, x, benign, |feature, step| parts[feature] += weight * step);
+            base += weight * path.root;
+            if let Some(bayes) = path.bayes {
+                bayes.share(x, path.leaf, view.attack, |feature, part| parts[feature] += weight * part);
             }
         }
         (base, score)
     }
 }
 
-/// Shares `value(all) - nothing` among `n` players. `value` of a subset given as bits; the empty one is worth
-/// `nothing`.
-fn leaf_parts(n: usize, nothing: f64, value: impl Fn(u32) -> f64) -> Vec<f64> {
-    let mut parts = vec![0.0; n];
-    if n == 0 {
-        return parts;
-    }
-    if n > SHAPLEY_FEATURES_MAX {
-        for forward in [true, false] {
-            let (mut mask, mut before) = (0u32, nothing);
-            for step in 0..n {
-                let player = if forward { step } else { n - 1 - step };
-                mask |= 1 << player;
-                let now = value(mask);
-                parts[player] += 0.5 * (now - before);
-                before = now;
-            }
-        }
-        return parts;
-    }
-    let values: Vec<f64> = (0..1u32 << n).map(|mask| if mask == 0 { nothing } else { value(mask) }).collect();
-    // |S|! (n - |S| - 1)! / n! by the size of S.
-    let weights: Vec<f64> = (0..n).map(|size| 1.0 / (n as f64 * binomial(n - 1, size))).collect();
-    for (player, part) in parts.iter_mut().enumerate() {
-        for mask in 0..1usize << n {
-            if mask >> player & 1 == 0 {
-                let gain = values[mask | 1 << player] - values[mask];
-                *part += weights[mask.count_ones() as usize] * gain;
-            }
-        }
-    }
-    parts
-}
-
-fn binomial(n: usize, k: usize) -> f64 {
-    (0..k).fold(1.0, |product, i| product * (n - i) as f64 / (i + 1) as f64)
+/// What a tree said of the sample that is being explained.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TreeView {
+    /// What its vote counted; 0 when it abstained or was not sure enough.
+    pub(crate) weight: f64,
+    /// Its probability of attack.
+    pub(crate) attack: f64,
+    /// Whether it was sure.
+    pub(crate) sure: bool,
 }

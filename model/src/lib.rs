@@ -36,4 +36,4 @@ pub use flat::FlatForest;
 pub use forest::{AdaptiveRandomForest, ForestParams};
 pub use scaler::StandardScaler;
 pub use schema::{FEATURES, N_FEATURES, schema_id};
-pub use scorer::{Prediction, Scorer, Thresholds};
+pub use scorer::{Opinion, Prediction, Scorer, Stage, Thresholds};

@@ -3,9 +3,12 @@
 //! Liu, Ting, Zhou: Isolation Forest, ICDM 2008. Odd points are cut off from the rest by few random cuts; the score
 //! is 2^(-E[depth] / c(sample size)), near 1 for odd points and below 0.5 for ordinary ones.
 
+mod walk;
+
 use crate::draws::TreeRng;
 use crate::numeric::ln;
 use serde::{Deserialize, Serialize};
+use walk::{LANES, Walk};
 
 /// Euler's constant.
 const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
@@ -30,6 +33,7 @@ impl Default for NoveltyParams {
     }
 }
 
+/// A tree as a file carries it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct IsolationTree {
     /// Feature tested, or [`LEAF`].
@@ -41,11 +45,18 @@ struct IsolationTree {
     child: Vec<u32>,
 }
 
-/// The forest.
+/// The forest as a file carries it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct IsolationForest {
+pub(crate) struct IsolationColumns {
     sample_size: u32,
     trees: Vec<IsolationTree>,
+}
+
+/// The forest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IsolationForest {
+    columns: IsolationColumns,
+    walk: Walk,
 }
 
 /// Mean depth of an unsuccessful search among `n` points: what a leaf holding `n` points stands for.
@@ -75,21 +86,55 @@ impl IsolationForest {
                 grow(rows, sample, depth_max, &mut rng)
             })
             .collect();
-        Some(IsolationForest { sample_size: sample_size as u32, trees })
+        Some(IsolationForest::lay_out(IsolationColumns { sample_size: sample_size as u32, trees }))
+    }
+
+    fn lay_out(columns: IsolationColumns) -> IsolationForest {
+        let walk = Walk::of(&columns.trees, columns.sample_size);
+        IsolationForest { columns, walk }
+    }
+
+    /// The forest that a file's columns describe.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn from_columns(columns: IsolationColumns, n_features: usize) -> Result<Self, &'static str> {
+        columns.check(n_features)?;
+        Ok(IsolationForest::lay_out(columns))
+    }
+
+    pub(crate) fn to_columns(&self) -> IsolationColumns {
+        self.columns.clone()
     }
 
     /// Novelty of a tamed, transformed sample, in [0, 1].
     pub fn score(&self, x: &[f64]) -> f64 {
-        let mut depth = 0.0;
-        for tree in &self.trees {
-            depth += tree.depth(x);
-        }
-        let mean = depth / self.trees.len() as f64;
-        libm::exp2(-mean / average_depth(self.sample_size).max(1.0)).clamp(0.0, 1.0)
+        self.novelty(self.walk.depth(x))
     }
 
-    /// Checks everything that walking the arrays relies on.
+    /// [`IsolationForest::score`] of many samples of `n_features` values that lie one behind the other; the same bits.
+    pub fn score_batch(&self, xs: &[f64], n_features: usize, out: &mut [f64]) {
+        for (xs, out) in xs.chunks(n_features * LANES).zip(out.chunks_mut(LANES)) {
+            self.walk.depths(xs, n_features, out);
+            out.iter_mut().for_each(|depth| *depth = self.novelty(*depth));
+        }
+    }
+
+    /// Novelty by the sum of depths.
+    fn novelty(&self, depth: f64) -> f64 {
+        let mean = depth / self.columns.trees.len() as f64;
+        libm::exp2(-mean / self.walk.ordinary_depth).clamp(0.0, 1.0)
+    }
+
+    /// Checks that samples have the features that are tested.
     pub(crate) fn check(&self, n_features: usize) -> Result<(), &'static str> {
+        self.columns.check(n_features)
+    }
+}
+
+impl IsolationColumns {
+    /// Checks everything that walking the arrays relies on.
+    fn check(&self, n_features: usize) -> Result<(), &'static str> {
         if self.trees.is_empty() || self.trees.len() > crate::forest::TREES_MAX || self.sample_size < 2 {
             return Err("number of trees or sample size");
         }
@@ -176,19 +221,4 @@ fn random_cut(rows: &[Vec<f64>], members: &[usize], rng: &mut TreeRng) -> Option
     let parts = f64::from(threshold) > min && f64::from(threshold) <= max;
     let threshold = if parts { threshold } else { max as f32 };
     (f64::from(threshold) > min && f64::from(threshold) <= max).then_some((feature, threshold))
-}
-
-impl IsolationTree {
-    fn depth(&self, x: &[f64]) -> f64 {
-        let (mut node, mut depth) = (0usize, 0.0);
-        loop {
-            let feature = self.feature[node];
-            if feature == LEAF {
-                return depth + f64::from(self.threshold[node]);
-            }
-            let right = usize::from(x[usize::from(feature)] >= f64::from(self.threshold[node]));
-            node = self.child[node] as usize + right;
-            depth += 1.0;
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! The few mathematical functions that may reach a score or an artifact, all from `libm`, so that every
 //! processor and C library gives the same bits. `f64::sqrt` is exact by IEEE 754 and needs no wrapper.
 
+pub(crate) mod lanes;
+
 /// Values beyond this magnitude carry no more information about a flow, and their squares still fit an `f64`
 /// with room for 10^200 samples.
 pub const MAGNITUDE_MAX: f64 = 1e15;
@@ -11,7 +13,7 @@ pub const HALF_LN_TWO_PI: f64 = 0.918_938_533_204_672_8;
 /// Natural logarithm.
 #[inline]
 pub fn ln(x: f64) -> f64 {
-    libm::log(x)
+    if x.is_normal() && x > 0.0 { lanes::ln_of_normal(x) } else { libm::log(x) }
 }
 
 /// Base-2 logarithm.
@@ -23,7 +25,7 @@ pub fn log2(x: f64) -> f64 {
 /// e^x.
 #[inline]
 pub fn exp(x: f64) -> f64 {
-    libm::exp(x)
+    if x <= 0.0 { lanes::exp_of_negative(x) } else { libm::exp(x) }
 }
 
 /// Distribution function of the standard normal, in the `erf` form: far tails underflow to exactly 0, as the

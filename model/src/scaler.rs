@@ -42,9 +42,9 @@ impl StandardScaler {
     /// [`StandardScaler::transform_into`] where the values lie.
     #[inline]
     pub fn transform_in_place(&self, x: &mut [f64]) {
-        for (index, value) in x.iter_mut().enumerate() {
-            let variance = self.variance[index];
-            *value = if variance > 0.0 { (tame(*value) - self.mean[index]) / variance.sqrt() } else { 0.0 };
+        for ((value, mean), variance) in x.iter_mut().zip(&self.mean).zip(&self.variance) {
+            let distance = (tame(*value) - mean) / variance.sqrt();
+            *value = if *variance > 0.0 { distance } else { 0.0 };
         }
     }
 

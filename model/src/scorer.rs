@@ -4,6 +4,7 @@ use crate::category::Category;
 use crate::explain::Explanation;
 use crate::flat::FlatForest;
 use crate::novelty::IsolationForest;
+use crate::numeric::lanes::log1p_of_magnitude;
 use crate::numeric::tame;
 use crate::scaler::StandardScaler;
 use crate::schema::N_FEATURES;
@@ -40,6 +41,27 @@ pub struct Prediction {
     pub probabilities: [f64; Category::COUNT],
 }
 
+/// Which threshold a vector is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The flow still lives.
+    Provisional,
+    /// The flow has ended.
+    Final,
+}
+
+/// Both opinions on one vector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Opinion {
+    /// The forest's.
+    pub prediction: Prediction,
+    /// How unlike benign training traffic the vector is, in [0, 1]; none for a model without a novelty forest.
+    pub novelty: Option<f64>,
+}
+
+/// Vectors that are judged together.
+const BATCH: usize = 64;
+
 /// What is done to a vector before the forest sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
@@ -54,8 +76,12 @@ impl Transform {
     #[inline]
     pub fn apply(&self, x: &[f64], out: &mut [f64]) {
         for (value, slot) in x.iter().zip(out.iter_mut()) {
-            let value = tame(*value);
-            *slot = if self.log { libm::copysign(libm::log1p(value.abs()), value) } else { value };
+            *slot = tame(*value);
+        }
+        if self.log {
+            for slot in out.iter_mut() {
+                *slot = log1p_of_magnitude(slot.abs()).copysign(*slot);
+            }
         }
         if let Some(scaler) = &self.scaler {
             scaler.transform_in_place(out);
@@ -119,7 +145,6 @@ impl Scorer {
         classes: Vec<Category>,
         thresholds: Thresholds,
     ) -> Result<Self, ScorerError> {
-        forest.check()?;
         if forest.n_features() != N_FEATURES {
             return Err(ScorerError::Width { part: "forest", found: forest.n_features() });
         }
@@ -185,12 +210,89 @@ impl Scorer {
     fn predict_at(&self, features: &[f64; N_FEATURES], threshold: f64) -> Prediction {
         let mut x = [0.0; N_FEATURES];
         self.transform.apply(features, &mut x);
+        self.verdict(&self.votes(&x), threshold)
+    }
+
+    /// Judges a vector and says how new it is, at the cost of one transform.
+    pub fn judge(&self, features: &[f64; N_FEATURES], stage: Stage) -> Opinion {
+        let mut x = [0.0; N_FEATURES];
+        self.transform.apply(features, &mut x);
+        let prediction = self.verdict(&self.votes(&x), self.threshold(stage));
+        Opinion { prediction, novelty: self.novelty.as_ref().map(|novelty| novelty.score(&x)) }
+    }
+
+    /// [`Scorer::predict`] of many vectors, the same bits at less cost. Allocates nothing.
+    ///
+    /// # Panics
+    /// If `out` is shorter than `features`.
+    pub fn predict_batch(&self, features: &[[f64; N_FEATURES]], out: &mut [Prediction]) {
+        assert!(out.len() >= features.len(), "{} places for {} predictions", out.len(), features.len());
+        for (rows, out) in features.chunks(BATCH).zip(out.chunks_mut(BATCH)) {
+            let (mut xs, mut votes) = ([0.0; BATCH * N_FEATURES], [0.0; BATCH * CLASSES_MAX]);
+            let (_, votes) = self.votes_of_batch(rows, &mut xs, &mut votes);
+            for (votes, out) in votes.chunks_exact(self.classes.len()).zip(out) {
+                *out = self.verdict(votes, self.thresholds.attack);
+            }
+        }
+    }
+
+    /// [`Scorer::judge`] of many vectors, appended to `out`; the same bits at less cost. Allocates nothing but room in `out`.
+    ///
+    /// # Panics
+    /// If there are not as many stages as vectors.
+    pub fn judge_batch(&self, features: &[[f64; N_FEATURES]], stages: &[Stage], out: &mut Vec<Opinion>) {
+        assert_eq!(features.len(), stages.len(), "a stage for each vector");
+        for (rows, stages) in features.chunks(BATCH).zip(stages.chunks(BATCH)) {
+            let (mut xs, mut votes) = ([0.0; BATCH * N_FEATURES], [0.0; BATCH * CLASSES_MAX]);
+            let mut novelties = [0.0; BATCH];
+            let (xs, votes) = self.votes_of_batch(rows, &mut xs, &mut votes);
+            if let Some(novelty) = &self.novelty {
+                novelty.score_batch(xs, N_FEATURES, &mut novelties[..rows.len()]);
+            }
+            let votes = votes.chunks_exact(self.classes.len());
+            for ((votes, stage), novelty) in votes.zip(stages).zip(novelties) {
+                let prediction = self.verdict(votes, self.threshold(*stage));
+                out.push(Opinion { prediction, novelty: self.novelty.as_ref().map(|_| novelty) });
+            }
+        }
+    }
+
+    /// The score at which a verdict is "attack".
+    fn threshold(&self, stage: Stage) -> f64 {
+        match stage {
+            Stage::Final => self.thresholds.attack,
+            Stage::Provisional => self.thresholds.provisional,
+        }
+    }
+
+    /// The forest's probabilities for a transformed vector.
+    fn votes(&self, x: &[f64; N_FEATURES]) -> [f64; CLASSES_MAX] {
         let mut votes = [0.0; CLASSES_MAX];
-        let votes = &mut votes[..self.classes.len()];
-        self.forest.predict_proba(&x, votes);
+        self.forest.predict_proba(x, &mut votes[..self.classes.len()]);
+        votes
+    }
+
+    /// Transforms up to [`BATCH`] vectors and has the forest judge them; gives what of the two buffers was filled.
+    fn votes_of_batch<'a>(
+        &self,
+        rows: &[[f64; N_FEATURES]],
+        xs: &'a mut [f64; BATCH * N_FEATURES],
+        votes: &'a mut [f64; BATCH * CLASSES_MAX],
+    ) -> (&'a [f64], &'a [f64]) {
+        let xs = &mut xs[..rows.len() * N_FEATURES];
+        for (row, x) in rows.iter().zip(xs.chunks_exact_mut(N_FEATURES)) {
+            self.transform.apply(row, x);
+        }
+        let votes = &mut votes[..rows.len() * self.classes.len()];
+        self.forest.predict_proba_batch(xs, votes);
+        (xs, votes)
+    }
+
+    /// The verdict on probabilities by the forest's classes.
+    fn verdict(&self, votes: &[f64], threshold: f64) -> Prediction {
         let mut probabilities = [0.0; Category::COUNT];
         let mut strongest: Option<(Category, f64)> = None;
-        for (&category, &vote) in self.classes.iter().zip(votes.iter()) {
+        for (&category, &vote) in self.classes.iter().zip(votes) {
             probabilities[category.index()] = vote;
             if category.is_attack() && strongest.is_none_or(|(_, most)| vote > most) {
                 strongest = Some((category, vote));

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::recipe::{Balance, TransformKind};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::forest::{MaxFeatures, Vote};
 use model::tree::{LeafPrediction, NaiveBayesRule, SplitCriterion};
 use std::path::PathBuf;
@@ -20,10 +20,38 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Join slices that `train --slice` made into the model that one run would have made
     Join(JoinArgs),
-    /// Measure a model on labelled flows
+    /// Measure a model on labelled flows, anybody's scores, or a sensor's incidents
     Evaluate(EvaluateArgs),
     /// Make a key pair for signing models
     Keygen(KeygenArgs),
+    /// Turn labelled flows from one form into another
+    Dataset {
+        #[command(subcommand)]
+        command: DatasetCommand,
+    },
+}
+
+/// Subcommands of `dataset`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DatasetCommand {
+    /// Make one Parquet file of labelled flows
+    Build(DatasetFiles),
+    /// Make one CSV file of labelled flows (plain, or packed when its name ends in .gz or .zst)
+    Export(DatasetFiles),
+}
+
+/// Input and output of `dataset`.
+#[derive(Debug, Args)]
+pub(crate) struct DatasetFiles {
+    /// Labelled flows: CSV (plain, .gz or .zst) or Parquet
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Print a JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Input and output of `train`.
@@ -96,6 +124,12 @@ pub(crate) struct RecipeArgs {
     /// Carry the state to go on learning in the file, too
     #[arg(long)]
     pub(crate) with_learner: bool,
+    /// Learn from final records only, not from those of flows that still lived
+    #[arg(long)]
+    pub(crate) final_only: bool,
+    /// Do not learn from rows that this tool made (may be repeated)
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) without_tool: Vec<String>,
 }
 
 /// Forest parameters, named as river names them.
@@ -148,6 +182,12 @@ pub(crate) struct JoinArgs {
     /// The model file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Another score at or above which a verdict is "attack" than the slices were trained with
+    #[arg(long)]
+    pub(crate) threshold: Option<f64>,
+    /// The same for flows that still live
+    #[arg(long)]
+    pub(crate) provisional_threshold: Option<f64>,
     /// Sign with this secret key (a file that `keygen` made)
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
@@ -156,16 +196,40 @@ pub(crate) struct JoinArgs {
     pub(crate) json: bool,
 }
 
+/// Rows that were held out of training in one of two ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HeldOut {
+    /// Runs of tools that are known from training: the split `test`.
+    Runs,
+    /// Tools that are not: the split `test-tool`, with the benign rows of `test` beside it.
+    Tools,
+}
+
 /// Input of `evaluate`.
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
     /// The model file
     #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
-    /// Labelled flows
-    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Labelled flows for the model to judge: CSV or Parquet
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["scored", "replays"])]
     pub(crate) data: Vec<PathBuf>,
-    /// Only rows of this split: train, validation or test
+    /// Flows that somebody has judged: CSV with true_category, category and score
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "replays")]
+    pub(crate) scored: Vec<PathBuf>,
+    /// A list of replayed captures (CSV: case,group,variant,flows,findings,labels): what was found, how soon, what falsely
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replays: Option<PathBuf>,
+    /// Only rows of runs held out of training, or of tools held out
+    #[arg(long, value_name = "WHAT", requires = "data")]
+    pub(crate) held_out: Option<HeldOut>,
+    /// Judge the rows again with noise, with each feature missing, and with outliers
+    #[arg(long, requires = "data")]
+    pub(crate) robustness: bool,
+    /// Give the points of the ROC and precision-recall curves, too (in the JSON)
+    #[arg(long, requires = "json")]
+    pub(crate) curves: bool,
+    /// Only rows of this split: train, validation, test or test-tool
     #[arg(long, value_name = "SPLIT")]
     pub(crate) split: Option<String>,
     /// Measure the rows of flows that still lived instead of final ones

@@ -1,11 +1,21 @@
-//! Labelled flows from CSV files, plain, gzip or zstd: twenty features by column name, the truth, and what a row is for.
+//! Labelled flows from CSV files (plain, gzip or zstd) and Parquet files: twenty features by column name, the truth, and
+//! what a row is for.
 
-use crate::failure::{Failure, read_file};
+mod bytes;
+mod csv_rows;
+mod files;
+mod parquet_rows;
+
+pub(crate) use csv_rows::csv_fault;
+pub(crate) use files::run;
+
+use crate::failure::Failure;
 use crate::labels::category_of;
 use model::artifact::Digest;
-use model::{Category, FEATURES, N_FEATURES};
-use std::io::Read;
+use model::{Category, N_FEATURES};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a row is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,51 +26,71 @@ pub(crate) enum Split {
     Validation,
     /// To measure by.
     Test,
+    /// To measure by, and made by a tool that no other row comes from.
+    TestTool,
 }
 
 impl Split {
-    pub(crate) const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+    pub(crate) const ALL: [Split; 4] = [Split::Train, Split::Validation, Split::Test, Split::TestTool];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Split::Train => "train",
             Split::Validation => "validation",
             Split::Test => "test",
+            Split::TestTool => "test-tool",
         }
     }
 }
 
 /// One labelled flow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
     pub(crate) features: [f64; N_FEATURES],
     pub(crate) truth: Category,
     pub(crate) split: Split,
+    /// When the flow was measured while it still lived (`snapshot_8`, `closed`, ...); empty for final records.
+    pub(crate) stage: Arc<str>,
+    /// Which run of the lab, or which day, the flow comes from; empty when not said.
+    pub(crate) run: Arc<str>,
+    /// The tool that made the flow; empty when nobody knows.
+    pub(crate) tool: Arc<str>,
+}
+
+impl Row {
     /// Measured while the flow still lived.
-    pub(crate) provisional: bool,
+    pub(crate) fn is_provisional(&self) -> bool {
+        !self.stage.is_empty()
+    }
 }
 
 /// Rows of all files in their order, and a digest of what was read.
 #[derive(Debug)]
 pub(crate) struct Dataset {
     pub(crate) rows: Vec<Row>,
-    /// SHA-256 over the SHA-256 of every file's decompressed bytes.
+    /// SHA-256 over the SHA-256 of every file: of a CSV file's decompressed bytes, of a Parquet file's own.
     pub(crate) digest: Digest,
     /// Values that were not finite; the model clamps them.
     pub(crate) not_finite: u64,
 }
 
 impl Dataset {
-    /// Reads every file.
+    /// Reads every file; what a file is, its first bytes say.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Dataset, Failure> {
+        let mut names = Names::default();
         let mut dataset = Dataset { rows: Vec::new(), digest: Digest([0; 32]), not_finite: 0 };
         let mut digests = Vec::new();
         for path in paths {
-            let text = decompress(path, read_file(path)?)?;
-            digests.extend_from_slice(&Digest::of(&text).0);
-            dataset.read_csv(path, &text)?;
+            let rows = &mut dataset.rows;
+            let digest = match bytes::open(path)? {
+                bytes::Opened::Parquet(file) => parquet_rows::read(path, file, &mut names, rows)?,
+                bytes::Opened::Text(text) => csv_rows::read(path, text, &mut names, rows)?,
+            };
+            digests.extend_from_slice(&digest.0);
         }
         dataset.digest = Digest::of(&digests);
+        let values = dataset.rows.iter().flat_map(|row| &row.features);
+        dataset.not_finite = values.filter(|value| !value.is_finite()).count() as u64;
         if dataset.rows.is_empty() {
             let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
             let names = names.join(", ");
@@ -74,115 +104,66 @@ impl Dataset {
         let occurs = |category: Category| self.rows.iter().any(|row| wanted(row) && row.truth == category);
         Category::ALL.into_iter().filter(|c| *c == Category::Benign || occurs(*c)).collect()
     }
+}
 
-    fn read_csv(&mut self, path: &Path, text: &[u8]) -> Result<(), Failure> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
-        let header = reader.headers().map_err(|fault| csv_fault(path, &fault))?.clone();
-        let columns = Columns::find(path, &header)?;
-        let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record).map_err(|fault| csv_fault(path, &fault))? {
-            let line = record.position().map_or(0, csv::Position::line);
-            let row = columns.row(path, line, &record, &mut self.not_finite)?;
-            self.rows.push(row);
+/// Words that repeat on many rows, kept once.
+#[derive(Default)]
+struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn of(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
         }
-        Ok(())
+        let name: Arc<str> = text.into();
+        self.0.insert(name.clone());
+        name
     }
 }
 
-/// Where in a record the things lie.
-struct Columns {
-    features: [usize; N_FEATURES],
-    truth: usize,
-    truth_name: String,
-    split: Option<usize>,
-    provisional: Option<usize>,
+/// The words of one row as a file spells them.
+struct Words<'a> {
+    truth: &'a str,
+    split: &'a str,
+    stage: &'a str,
+    run: &'a str,
+    tool: &'a str,
 }
 
-impl Columns {
-    fn find(path: &Path, header: &csv::StringRecord) -> Result<Columns, Failure> {
-        let place = |name: &str| header.iter().position(|column| column == name);
-        let file = path.display();
-        let mut features = [0; N_FEATURES];
-        for (slot, name) in features.iter_mut().zip(FEATURES) {
-            *slot = place(name).ok_or_else(|| {
-                Failure::data(format!(
-                    "{file}:1: column `{name}` is missing; export flows with `taphound replay --format csv`"
-                ))
-            })?;
-        }
-        let truth_names = ["true_category", "category", "Label", "label"];
-        let (truth, truth_name) =
-            truth_names.iter().find_map(|name| Some((place(name)?, *name))).ok_or_else(|| {
-                Failure::data(format!(
-                    "{file}:1: no truth column; add `true_category` (replay with `--labels FILE` writes it)"
-                ))
-            })?;
-        let truth_name = truth_name.to_owned();
-        Ok(Columns { features, truth, truth_name, split: place("split"), provisional: place("provisional") })
-    }
+/// Which word of a row makes no sense: its role, what is wrong, the remedy.
+struct BadWord(&'static str, String, String);
 
-    fn row(
-        &self,
-        path: &Path,
-        line: u64,
-        record: &csv::StringRecord,
-        not_finite: &mut u64,
-    ) -> Result<Row, Failure> {
-        let fault = |column: &str, what: String, remedy: &str| {
-            Failure::data(format!("{}:{line}: column `{column}`: {what}; {remedy}", path.display()))
-        };
-        let mut features = [0.0f64; N_FEATURES];
-        for ((slot, &place), name) in features.iter_mut().zip(&self.features).zip(FEATURES) {
-            let text = record.get(place).unwrap_or("");
-            let remedy = "correct the value or remove the row";
-            *slot = text.parse().map_err(|_| fault(name, format!("`{text}` is no number"), remedy))?;
-            *not_finite += u64::from(!slot.is_finite());
-        }
-        let label = record.get(self.truth).unwrap_or("");
-        let truth = category_of(label).ok_or_else(|| {
+impl Words<'_> {
+    fn row(&self, features: [f64; N_FEATURES], names: &mut Names) -> Result<Row, BadWord> {
+        let truth = category_of(self.truth).ok_or_else(|| {
             let known: Vec<&str> = Category::ALL.iter().map(|category| category.as_str()).collect();
             let remedy = format!("use one of: {}", known.join(", "));
-            fault(&self.truth_name, format!("`{label}` is no category"), &remedy)
+            BadWord("truth", format!("`{}` is no category", self.truth), remedy)
         })?;
-        let split = match self.split.and_then(|place| record.get(place)) {
-            None | Some("train") => Split::Train,
-            Some("validation") => Split::Validation,
-            Some("test") => Split::Test,
-            Some(other) => {
-                return Err(fault("split", format!("`{other}` is unknown"), "use train, validation or test"));
-            }
+        let split = match self.split {
+            "" => Split::Train,
+            word => Split::ALL.into_iter().find(|split| split.as_str() == word).ok_or_else(|| {
+                BadWord(
+                    "split",
+                    format!("`{word}` is unknown"),
+                    "use train, validation, test or test-tool".into(),
+                )
+            })?,
         };
-        let provisional = self.provisional.and_then(|place| record.get(place)).unwrap_or("");
-        let provisional = !matches!(provisional, "" | "0" | "false" | "final");
-        Ok(Row { features, truth, split, provisional })
+        let stage = if matches!(self.stage, "0" | "false" | "final") { "" } else { self.stage };
+        Ok(Row {
+            features,
+            truth,
+            split,
+            stage: names.of(stage),
+            run: names.of(self.run),
+            tool: names.of(self.tool),
+        })
     }
 }
 
-fn csv_fault(path: &Path, fault: &csv::Error) -> Failure {
-    let line = fault.position().map_or(1, csv::Position::line);
-    let what = match fault.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} columns where the header has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "not UTF-8 text".to_owned(),
-        _ => fault.to_string(),
-    };
-    Failure::data(format!("{}:{line}: {what}; correct the row or remove it", path.display()))
-}
-
-/// gzip and zstd are told by their first bytes, not by the file's name.
-fn decompress(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    let unpacked = if bytes.starts_with(&[0x1f, 0x8b]) {
-        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut text)
-    } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        zstd::stream::read::Decoder::new(bytes.as_slice())
-            .and_then(|mut decoder| decoder.read_to_end(&mut text))
-    } else {
-        return Ok(bytes);
-    };
-    unpacked.map_err(|fault| {
-        Failure::data(format!("{}: cannot be decompressed ({fault}); fetch it again", path.display()))
-    })?;
-    Ok(text)
+/// The run of a file that does not name any: the file's name without endings.
+fn run_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
 }

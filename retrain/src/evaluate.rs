@@ -1,146 +1,98 @@
-//! `evaluate`: how good a model is on labelled flows.
+//! `evaluate`: how good a model is on labelled flows, how good anybody's scores are, and how good a sensor's incidents are.
 
-use crate::args::EvaluateArgs;
+mod calibration;
+mod case;
+mod curves;
+mod judged;
+mod replays;
+mod robustness;
+mod scored;
+mod truth;
+
+pub(crate) use judged::Measured;
+
+use crate::args::{EvaluateArgs, HeldOut};
 use crate::dataset::{Dataset, Row, Split};
 use crate::failure::{Failure, read_file};
 use crate::report;
+use model::FEATURES;
 use model::artifact::{Artifact, Digest, PublicKey, Trust};
 use model::explain::MeanContributions;
-use model::metrics::{ConfusionMatrix, roc_auc};
-use model::{Category, FEATURES, Scorer};
 use serde_json::{Value, json};
+use std::path::Path;
 
-/// Predictions held against the truth. Classes are numbered by [`Category::index`].
-pub(crate) struct Measured {
-    pub(crate) confusion: ConfusionMatrix,
-    pub(crate) auc: Option<f64>,
-}
-
-impl Measured {
-    /// Judges the rows by the threshold for final or provisional records.
-    pub(crate) fn of<'a>(
-        scorer: &Scorer,
-        rows: impl Iterator<Item = &'a Row>,
-        provisional: bool,
-    ) -> Measured {
-        let mut confusion = ConfusionMatrix::new(Category::COUNT);
-        let mut scored = Vec::new();
-        for row in rows {
-            let predict = if provisional { Scorer::predict_provisional } else { Scorer::predict };
-            let prediction = predict(scorer, &row.features);
-            confusion.update(row.truth.index(), prediction.category.index());
-            scored.push((prediction.score, row.truth.is_attack()));
-        }
-        Measured { confusion, auc: roc_auc(&mut scored) }
-    }
-
-    pub(crate) fn rows(&self) -> u64 {
-        self.confusion.total()
-    }
-
-    /// Categories that occur as truth or prediction.
-    pub(crate) fn occurring(&self) -> Vec<Category> {
-        let occurs =
-            |c: &Category| self.confusion.support(c.index()) + self.confusion.predicted(c.index()) > 0;
-        Category::ALL.into_iter().filter(occurs).collect()
-    }
-
-    /// The figures kept in a manifest, each name led by `prefix`.
-    pub(crate) fn figures(&self, prefix: &str) -> Vec<(String, f64)> {
-        let binary = self.confusion.against(Category::Benign.index());
-        let mut figures = vec![
-            ("rows", self.rows() as f64),
-            ("accuracy", self.confusion.accuracy()),
-            ("kappa", self.confusion.kappa()),
-            ("f1_macro", self.confusion.f1_macro()),
-            ("binary.accuracy", binary.accuracy()),
-            ("binary.precision", binary.precision(1)),
-            ("binary.recall", binary.recall(1)),
-            ("binary.f1", binary.f1(1)),
-        ];
-        figures.extend(self.auc.map(|auc| ("binary.roc_auc", auc)));
-        figures.into_iter().map(|(name, value)| (format!("{prefix}.{name}"), value)).collect()
-    }
-
-    /// The JSON form.
-    pub(crate) fn to_json(&self) -> Value {
-        let classes = self.occurring();
-        let by_category: serde_json::Map<String, Value> = classes
-            .iter()
-            .map(|class| {
-                let i = class.index();
-                let facts = json!({
-                    "support": self.confusion.support(i), "precision": self.confusion.precision(i),
-                    "recall": self.confusion.recall(i), "f1": self.confusion.f1(i),
-                });
-                (class.to_string(), facts)
-            })
-            .collect();
-        let cell =
-            |truth: &Category, predicted: &Category| self.confusion.count(truth.index(), predicted.index());
-        let matrix: Vec<Vec<u64>> = classes
-            .iter()
-            .map(|truth| classes.iter().map(|predicted| cell(truth, predicted)).collect())
-            .collect();
-        let binary = self.confusion.against(Category::Benign.index());
-        json!({
-            "rows": self.rows(), "accuracy": self.confusion.accuracy(), "kappa": self.confusion.kappa(),
-            "f1_macro": self.confusion.f1_macro(), "f1_weighted": self.confusion.f1_weighted(),
-            "binary": {
-                "accuracy": binary.accuracy(), "precision": binary.precision(1), "recall": binary.recall(1),
-                "f1": binary.f1(1), "roc_auc": self.auc,
-                "true_positives": binary.count(1, 1), "false_positives": binary.count(0, 1),
-                "true_negatives": binary.count(0, 0), "false_negatives": binary.count(1, 0),
-            },
-            "by_category": by_category,
-            "confusion": {"classes": classes, "rows_truth": matrix},
-        })
-    }
-}
+/// Of the benign flows a model was chosen with, this share is as novel as what counts as odd here, or more so.
+const NOVEL_SHARE: f64 = 0.01;
 
 /// `evaluate`.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
+    if let Some(list) = &args.replays {
+        let novel = match &args.model {
+            Some(model) => novel_from(&artifact(model, args)?),
+            None => 1.0,
+        };
+        let facts = replays::facts(&case::list(list)?, novel)?;
+        report::print(args.json, &facts, &report::replays(&facts));
+        return Ok(());
+    }
+    if !args.scored.is_empty() {
+        let measured = scored::read(&args.scored, args.provisional)?;
+        report::print(args.json, &measured.to_json(args.curves), &report::measured(&measured));
+        return Ok(());
+    }
+    let Some(model) = &args.model else {
+        return Err(Failure::usage("evaluate: give --model with --data, or --scored, or --replays"));
+    };
+    judge_rows(model, args)
+}
+
+/// The model on labelled rows.
+fn judge_rows(model: &Path, args: &EvaluateArgs) -> Result<(), Failure> {
     let split = match args.split.as_deref() {
         None => None,
-        Some(name) => Some(
-            Split::ALL
-                .into_iter()
-                .find(|split| split.as_str() == name)
-                .ok_or_else(|| Failure::usage(format!("--split {name}: give train, validation or test")))?,
-        ),
+        Some(name) => Some(Split::ALL.into_iter().find(|split| split.as_str() == name).ok_or_else(|| {
+            Failure::usage(format!("--split {name}: give train, validation, test or test-tool"))
+        })?),
     };
-    let bytes = read_file(&args.model)?;
-    let mut trust = Trust::none();
-    for path in &args.trust {
-        let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
-        let key: PublicKey =
-            text.parse().map_err(|fault| Failure::data(format!("{}: {fault}", path.display())))?;
-        trust = trust.with_key(key);
+    let artifact = artifact(model, args)?;
+    if args.data.is_empty() {
+        return Err(Failure::usage("evaluate --model: give the labelled flows with --data"));
     }
-    if args.trust.is_empty() {
-        // Whoever names a file on the command line vouches for it.
-        trust = trust.with_digest(Digest::of(&bytes));
-    }
-    let artifact = Artifact::read(&bytes, &trust)
-        .map_err(|fault| Failure::data(format!("{}: {fault}", args.model.display())))?;
     let dataset = Dataset::read(&args.data)?;
-    let wanted =
-        |row: &&Row| split.is_none_or(|split| row.split == split) && row.provisional == args.provisional;
-    let measured = Measured::of(artifact.scorer(), dataset.rows.iter().filter(wanted), args.provisional);
+    let rows: Vec<&Row> = dataset
+        .rows
+        .iter()
+        .filter(|row| row.is_provisional() == args.provisional)
+        .filter(|row| split.is_none_or(|split| row.split == split))
+        .filter(|row| match args.held_out {
+            None => true,
+            Some(HeldOut::Runs) => row.split == Split::Test,
+            Some(HeldOut::Tools) => {
+                row.split == Split::TestTool || row.split == Split::Test && !row.truth.is_attack()
+            }
+        })
+        .collect();
+    let measured = Measured::of(artifact.scorer(), rows.iter().copied(), args.provisional);
     if measured.rows() == 0 {
-        let what = "no row fits --split and --provisional; leave them out to measure every final row";
+        let what =
+            "no row fits --split, --held-out and --provisional; leave them out to measure every final row";
         return Err(Failure::data(format!("{}: {what}", args.data[0].display())));
     }
-    let mut facts = measured.to_json();
+    let mut facts = measured.to_json(args.curves);
     let manifest = artifact.manifest();
     facts["model"] = json!({
-        "file": args.model, "name": manifest.name, "serial": manifest.serial,
+        "file": model, "name": manifest.name, "serial": manifest.serial,
         "digest": artifact.digest().to_string(), "threshold": artifact.scorer().thresholds().attack,
     });
+    facts["by_tool"] = by_tool(&rows, &measured);
     let mut text = report::measured(&measured);
+    if args.robustness {
+        facts["robustness"] = robustness::facts(artifact.scorer(), &rows);
+        text.push_str(&report::robustness(&facts["robustness"]));
+    }
     if args.explain {
         let mut view = MeanContributions::default();
-        for row in dataset.rows.iter().filter(wanted) {
+        for row in rows {
             view.add(row.truth, &artifact.explain(&row.features));
         }
         let by_category = view.by_category().map(|(category, means)| {
@@ -152,4 +104,41 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<(), Failure> {
     }
     report::print(args.json, &facts, &text);
     Ok(())
+}
+
+/// Rows of each category and tool, and how many of them were called attacks.
+fn by_tool(rows: &[&Row], measured: &Measured) -> Value {
+    let mut counts = std::collections::BTreeMap::<(&str, &str), [u64; 2]>::new();
+    for (row, judged) in rows.iter().zip(&measured.judged) {
+        let sums = counts.entry((row.truth.as_str(), &row.tool)).or_default();
+        sums[0] += 1;
+        sums[1] += u64::from(judged.predicted.is_attack());
+    }
+    let rows = counts.into_iter().map(|((category, tool), [rows, called])| {
+        json!({"category": category, "tool": tool, "rows": rows, "called_attack": called})
+    });
+    Value::Array(rows.collect())
+}
+
+/// Novelty that [`NOVEL_SHARE`] of the reference flows reach.
+fn novel_from(artifact: &Artifact) -> f64 {
+    let quantiles = &artifact.manifest().quantiles;
+    let place = quantiles.probabilities.iter().position(|p| (p - (1.0 - NOVEL_SHARE)).abs() < 1e-9);
+    place.and_then(|place| quantiles.novelty_benign.get(place)).copied().unwrap_or(1.0)
+}
+
+fn artifact(path: &Path, args: &EvaluateArgs) -> Result<Artifact, Failure> {
+    let bytes = read_file(path)?;
+    let mut trust = Trust::none();
+    for path in &args.trust {
+        let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
+        let key: PublicKey =
+            text.parse().map_err(|fault| Failure::data(format!("{}: {fault}", path.display())))?;
+        trust = trust.with_key(key);
+    }
+    if args.trust.is_empty() {
+        // Whoever names a file on the command line vouches for it.
+        trust = trust.with_digest(Digest::of(&bytes));
+    }
+    Artifact::read(&bytes, &trust).map_err(|fault| Failure::data(format!("{}: {fault}", path.display())))
 }

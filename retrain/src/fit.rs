@@ -1,7 +1,7 @@
 //! Growing the trees: every tree sees every row in the same order, and workers share nothing but the next tree's
 //! number, so the result is the same for any number of workers.
 
-use crate::dataset::{Dataset, Split};
+use crate::dataset::Dataset;
 use crate::recipe::{Recipe, TransformKind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::draws::TreeRng;
@@ -26,7 +26,7 @@ const ORDER_STREAM: u64 = u64::MAX;
 impl Lesson {
     /// Fits the transform on the training rows and applies it.
     pub(crate) fn new(dataset: &Dataset, recipe: &Recipe) -> Lesson {
-        let learned: Vec<_> = dataset.rows.iter().filter(|row| row.split == Split::Train).collect();
+        let learned: Vec<_> = dataset.rows.iter().filter(|row| recipe.learns(row)).collect();
         let mut transform = Transform::default();
         transform.log = matches!(recipe.transform, TransformKind::Log | TransformKind::LogStandard);
         let apply = |transform: &Transform, features: &[f64; N_FEATURES]| {

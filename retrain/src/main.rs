@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Command::Join(args) => train::join(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::Dataset { command } => dataset::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //! recipe are joined.
 
 use crate::args::{ForestArgs, RecipeArgs};
+use crate::dataset::{Row, Split};
 use crate::failure::Failure;
 use clap::ValueEnum;
 use model::artifact::Digest;
@@ -73,6 +74,8 @@ pub(crate) struct Recipe {
     pub(crate) thresholds: Thresholds,
     pub(crate) novelty_trees: usize,
     pub(crate) with_learner: bool,
+    pub(crate) final_only: bool,
+    pub(crate) without_tools: Vec<String>,
     pub(crate) classes: Vec<Category>,
     pub(crate) training_data: Digest,
     pub(crate) forest: ForestParams,
@@ -87,11 +90,7 @@ impl Recipe {
         training_data: Digest,
     ) -> Result<Recipe, Failure> {
         let provisional = args.provisional_threshold.unwrap_or(args.threshold);
-        for threshold in [args.threshold, provisional] {
-            if !(0.0..=1.0).contains(&threshold) {
-                return Err(Failure::usage(format!("threshold {threshold}: give a score from 0 to 1")));
-            }
-        }
+        let thresholds = thresholds(args.threshold, provisional)?;
         if args.epochs == 0 || args.epochs > 1000 {
             return Err(Failure::usage(format!("--epochs {}: give a number from 1 to 1000", args.epochs)));
         }
@@ -112,19 +111,38 @@ impl Recipe {
             epochs: args.epochs,
             balance: args.balance,
             transform: args.transform,
-            thresholds: Thresholds { attack: args.threshold, provisional },
+            thresholds,
             novelty_trees: args.novelty_trees,
             with_learner: args.with_learner,
+            final_only: args.final_only,
+            without_tools: args.without_tool.clone(),
             classes,
             training_data,
             forest: params,
         })
     }
 
+    /// Whether the row is learned from.
+    pub(crate) fn learns(&self, row: &Row) -> bool {
+        row.split == Split::Train
+            && !(self.final_only && row.is_provisional())
+            && !self.without_tools.iter().any(|tool| **tool == *row.tool)
+    }
+
     /// The forest's class number of a category.
     pub(crate) fn class_of(&self, category: Category) -> Option<usize> {
         self.classes.iter().position(|class| *class == category)
     }
+}
+
+/// Checks scores that are to decide.
+pub(crate) fn thresholds(attack: f64, provisional: f64) -> Result<Thresholds, Failure> {
+    for threshold in [attack, provisional] {
+        if !(0.0..=1.0).contains(&threshold) {
+            return Err(Failure::usage(format!("threshold {threshold}: give a score from 0 to 1")));
+        }
+    }
+    Ok(Thresholds { attack, provisional })
 }
 
 fn forest_params(args: &ForestArgs, seed: u64, n_classes: usize) -> ForestParams {

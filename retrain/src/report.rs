@@ -109,3 +109,45 @@ pub(crate) fn trained(
     }
     text
 }
+
+/// The table of `evaluate --robustness`.
+pub(crate) fn robustness(facts: &Value) -> String {
+    let mut text = format!("\n\n{:<36}{:>10}{:>10}{:>10}", "disturbed by", "precision", "recall", "F1");
+    for one in facts.as_array().into_iter().flatten() {
+        let number = |name: &str| one[name].as_f64().unwrap_or(f64::NAN);
+        let what = one["what"].as_str().unwrap_or_default();
+        let (precision, recall, f1) = (number("precision"), number("recall"), number("f1"));
+        let _ = write!(text, "\n{what:<36}{precision:>10.4}{recall:>10.4}{f1:>10.4}");
+    }
+    text
+}
+
+/// The lines of `evaluate --replays`: a group and variant each, then what was missed and what was false.
+pub(crate) fn replays(facts: &Value) -> String {
+    let mut text = String::new();
+    for group in facts.as_array().into_iter().flatten() {
+        let count = |value: &Value| value.as_array().map_or(0, Vec::len);
+        let attacks = group["attacks"].as_array().map_or(&[][..], Vec::as_slice);
+        let with = |what: &str| attacks.iter().filter(|attack| attack[what] == true).count();
+        let _ = writeln!(
+            text,
+            "{} ({}): {} captures, {} of {} attacks found, {} called by their name, {} false incidents in {:.2} benign hours",
+            group["group"].as_str().unwrap_or_default(),
+            group["variant"].as_str().unwrap_or_default(),
+            count(&group["cases"]),
+            with("found"),
+            attacks.len(),
+            with("fitting"),
+            count(&group["false_incidents"]),
+            group["benign_active_hours"].as_f64().unwrap_or(0.0),
+        );
+        for missed in attacks.iter().filter(|attack| attack["found"] == false) {
+            let _ = writeln!(text, "    missed: {} in {}", missed["category"], missed["case"]);
+        }
+        for wrong in group["false_incidents"].as_array().into_iter().flatten() {
+            let _ =
+                writeln!(text, "    false: {} in {}, {}", wrong["category"], wrong["case"], wrong["whom"]);
+        }
+    }
+    text
+}

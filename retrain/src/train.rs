@@ -5,7 +5,7 @@ use crate::dataset::{Dataset, Row, Split};
 use crate::evaluate::Measured;
 use crate::failure::{Failure, read_file, write_file};
 use crate::fit::Lesson;
-use crate::recipe::Recipe;
+use crate::recipe::{self, Recipe};
 use crate::report;
 use crate::slice::Slice;
 use model::artifact::{Artifact, Digest, Draft, SecretKey, Trust};
@@ -23,7 +23,9 @@ const SELF_TEST_ROWS: usize = 30;
 pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let dataset = Dataset::read(&args.data)?;
-    let classes = dataset.classes(|row| row.split == Split::Train);
+    let without = &args.recipe.without_tool;
+    let classes =
+        dataset.classes(|row| row.split == Split::Train && !without.iter().any(|tool| **tool == *row.tool));
     if classes.len() < 2 {
         let what = "training rows of benign traffic only, no attack to learn; add labelled attacks";
         return Err(Failure::data(format!("{}: {what}", args.data[0].display())));
@@ -61,7 +63,10 @@ pub(crate) fn join(args: &JoinArgs) -> Result<(), Failure> {
         recipe = Some(slice.recipe);
         trainers.extend(slice.trainers);
     }
-    let recipe = recipe.ok_or_else(|| Failure::usage("no slice given"))?;
+    let mut recipe = recipe.ok_or_else(|| Failure::usage("no slice given"))?;
+    let attack = args.threshold.unwrap_or(recipe.thresholds.attack);
+    let provisional = args.provisional_threshold.unwrap_or(recipe.thresholds.provisional);
+    recipe.thresholds = recipe::thresholds(attack, provisional)?;
     let dataset = Dataset::read(&args.data)?;
     if dataset.digest != recipe.training_data {
         let what = "not the data that the slices were trained on; give the same files in the same order";
@@ -109,7 +114,7 @@ fn finish(
     let artifact = Artifact::read(&bytes, &trust).map_err(Failure::software)?;
     write_file(out, &bytes)?;
     let manifest = artifact.manifest();
-    let rows = dataset.rows.iter().filter(|row| row.split == Split::Train).count();
+    let rows = lesson.rows.len();
     let facts = json!({
         "model": out, "name": manifest.name, "serial": manifest.serial, "digest": digest.to_string(),
         "bytes": bytes.len(), "signed_by": key.map(|key| key.public().id().to_string()),
@@ -150,7 +155,7 @@ fn metrics(dataset: &Dataset, scorer: &Scorer) -> BTreeMap<String, f64> {
     let mut metrics = BTreeMap::new();
     for split in Split::ALL {
         for (provisional, suffix) in [(false, ""), (true, ".provisional")] {
-            let of_split = |row: &&Row| row.split == split && row.provisional == provisional;
+            let of_split = |row: &&Row| row.split == split && row.is_provisional() == provisional;
             let measured = Measured::of(scorer, dataset.rows.iter().filter(of_split), provisional);
             if measured.rows() > 0 {
                 metrics.extend(measured.figures(&format!("{}{suffix}", split.as_str())));
@@ -162,7 +167,8 @@ fn metrics(dataset: &Dataset, scorer: &Scorer) -> BTreeMap<String, f64> {
 
 /// Validation rows tell what is normal without having been learned; without them training rows do.
 fn reference_quantiles(dataset: &Dataset, scorer: &Scorer) -> ReferenceQuantiles {
-    let of = |split: Split| dataset.rows.iter().filter(move |row| row.split == split && !row.provisional);
+    let of =
+        |split: Split| dataset.rows.iter().filter(move |row| row.split == split && !row.is_provisional());
     let split = if of(Split::Validation).next().is_some() { Split::Validation } else { Split::Train };
     let mut features = vec![Vec::new(); N_FEATURES];
     let (mut score, mut score_benign, mut novelty_benign) = (Vec::new(), Vec::new(), Vec::new());

@@ -93,7 +93,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// Every route behind its checks.
-#[must_use]
 pub fn router(door: Arc<Door>) -> Router {
     let (documented, _) = documented(door.settings.upload_max_mib << 20).split_for_parts();
     documented

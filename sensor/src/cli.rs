@@ -1,10 +1,17 @@
 //! The command line as typed; everything behind it gets checked values.
 
+mod ask;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::export::Format;
+
+pub use ask::{
+    AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, LabelArgs, ModelFileArgs, Said, SearchArgs,
+    SuppressCommand, TokenCommand, TopArgs,
+};
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
 #[derive(Debug, Parser)]
@@ -28,7 +35,37 @@ pub enum Command {
     Status(AskArgs),
     /// Watch the running sensor on one screen
     Top(TopArgs),
-    /// Look at model files
+    /// Show alerts, newest first, or one of them
+    Alerts(SearchArgs),
+    /// Show incidents, newest first, or one of them
+    Incidents(SearchArgs),
+    /// Show flows, newest first, or one of them with its features and reasons
+    Flows(SearchArgs),
+    /// Say what flows or alerts really were
+    Label(LabelArgs),
+    /// Hide alerts that are right and of no interest, for a reason and a time
+    Suppress {
+        /// What to do with rules.
+        #[command(subcommand)]
+        command: SuppressCommand,
+    },
+    /// Steer what is captured
+    Capture {
+        /// What to change.
+        #[command(subcommand)]
+        command: CaptureCommand,
+    },
+    /// Make and end the tokens of the API
+    Token {
+        /// What to do with tokens.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Gather what whoever helps would ask for: status, settings, machine, log; no secrets, no packets
+    Doctor(DoctorArgs),
+    /// Copy the database of the running sensor into a file
+    Backup(BackupArgs),
+    /// Look at model files, and put them to work
     Model {
         /// What to do with them.
         #[command(subcommand)]
@@ -43,6 +80,16 @@ pub enum ModelCommand {
     Show(ModelArgs),
     /// Check a model file: format, schema, signature or digest, expiry, self-test
     Verify(ModelArgs),
+    /// Say which models are at work in the running sensor
+    Active(AskArgs),
+    /// Put a model to work in the running sensor
+    Install(ModelFileArgs),
+    /// Let a model score beside the one at work, for comparison
+    Shadow(ModelFileArgs),
+    /// End the shadow
+    EndShadow(AskArgs),
+    /// Put the model before to work again
+    Rollback(AskArgs),
 }
 
 /// Arguments of `run`.
@@ -77,28 +124,6 @@ pub struct CheckArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// Arguments of whatever asks a running sensor.
-#[derive(Debug, Args, Clone)]
-pub struct AskArgs {
-    /// Where the sensor answers
-    #[arg(long, value_name = "PATH", default_value = crate::control::DEFAULT_SOCKET, global = true)]
-    pub socket: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `top`.
-#[derive(Debug, Args)]
-pub struct TopArgs {
-    /// Where the sensor answers
-    #[arg(long, value_name = "PATH", default_value = crate::control::DEFAULT_SOCKET)]
-    pub socket: PathBuf,
-    /// Print so many looks as text, a second apart, instead of drawing on the terminal
-    #[arg(long, value_name = "N")]
-    pub frames: Option<u32>,
 }
 
 /// Arguments of `model show` and `model verify`.

@@ -7,8 +7,10 @@ mod eve;
 mod json_lines;
 #[cfg(test)]
 mod tests;
+mod text;
 mod zeek;
 
+pub(crate) use calendar::time_of;
 pub(crate) use eve::{alert as eve_alert, flow as eve_flow};
 pub use json_lines::{alert_object, incident_object};
 
@@ -150,6 +152,14 @@ impl Export {
             Format::ZeekJson => zeek::json_row(&mut self.line, row, &self.columns),
         }
         self.write_line()
+    }
+
+    /// Hands all rows so far to the system.
+    ///
+    /// # Errors
+    /// The disk is full, or the like.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        self.out.flush().map_err(|e| Fault::writing(&self.path.display().to_string(), &e))
     }
 
     /// Writes alerts, incidents and counts where the format has a place for them, and gives the file its name.

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod detection;
+pub mod doctor;
 pub mod embedded;
 pub mod eve_file;
 pub mod export;

@@ -7,7 +7,7 @@ use clap::Parser;
 use sensor::cli::{AskArgs, Cli, Command, ModelCommand};
 use sensor::control::client::Client;
 use sensor::fault::Fault;
-use sensor::{check, commands, model_file, replay, run, top};
+use sensor::{check, commands, doctor, model_file, replay, run, top};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Run(arguments) => run::run(&arguments).map_err(one),
+        Command::Doctor(arguments) => doctor::run(&arguments).map_err(one),
         Command::Check(arguments) => check::run(&arguments).map_err(one),
         Command::Status(arguments) => return status(&arguments),
         Command::Top(arguments) => Client::connect(&arguments.socket)
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Model { command: ModelCommand::Show(arguments) } => model_file::show(&arguments),
         Command::Model { command: ModelCommand::Verify(arguments) } => model_file::verify(&arguments),
+        asked => commands::run(asked).map_err(one),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -65,7 +65,8 @@ pub struct Sums {
 /// Packets of one worker on their way to it.
 struct Work {
     batch: PacketBatch,
-    last: bool,
+    /// With the last batch: how many packets there were in all.
+    last: Option<u64>,
 }
 
 /// What a worker made of one batch. `scores[i]` is about `events.records[i]`.
@@ -140,7 +141,7 @@ impl Feed {
 
     /// Sends what has been gathered on its way, so that it is not seen later than need be.
     pub fn flush(&mut self) {
-        self.lanes.flush(self.intake.epoch(), self.intake.watermark_us(), false);
+        self.lanes.flush(self.intake.epoch(), self.intake.watermark_us(), None);
     }
 
     /// Nobody takes batches any more: the recorder has failed.
@@ -151,8 +152,9 @@ impl Feed {
 
     fn finish(mut self) -> (PacketAccounting, IntakeCounters) {
         self.intake.finish(&mut self.lanes);
-        self.lanes.flush(self.intake.epoch(), self.intake.watermark_us(), true);
-        (self.intake.accounting(), self.intake.counters())
+        let accounting = self.intake.accounting();
+        self.lanes.flush(self.intake.epoch(), self.intake.watermark_us(), Some(accounting.received));
+        (accounting, self.intake.counters())
     }
 }
 
@@ -179,12 +181,12 @@ impl PacketSink for Lanes {
     }
 
     fn epoch_ended(&mut self, epoch: u32, watermark_us: u64) {
-        self.flush(epoch, watermark_us, false);
+        self.flush(epoch, watermark_us, None);
     }
 }
 
 impl Lanes {
-    fn flush(&mut self, epoch: u32, watermark_us: u64, last: bool) {
+    fn flush(&mut self, epoch: u32, watermark_us: u64, last: Option<u64>) {
         self.waiting = 0;
         for lane in &mut self.lanes {
             let spare = lane.spare_batches.try_recv().unwrap_or_default();
@@ -196,6 +198,10 @@ impl Lanes {
     }
 }
 
+/// Flows that stand at the end of the input leave in portions of this many packet numbers: a million at once would be half a
+/// gigabyte of records.
+const DRAIN_PACKETS: usize = 16_384;
+
 /// A worker: meters and scores batches until the last.
 fn meter_and_score(
     mut shards: Shards,
@@ -205,19 +211,30 @@ fn meter_and_score(
     used_batch: &Sender<PacketBatch>,
     spare_made: &Receiver<Made>,
 ) {
+    let send = |mut made: Made| {
+        model.score_batch(&made.events.records, &mut made.scores);
+        done.send(made).is_ok()
+    };
     for Work { mut batch, last } in todo {
         let mut made = spare_made.try_recv().unwrap_or_default();
         shards.meter(&batch, &mut made.events);
-        if last {
-            shards.drain(EndReason::EndOfInput, &mut made.events);
-            made.closing = Some((shards.accounting(), shards.counters()));
-        }
-        made.scores.extend(made.events.records.iter().map(|record| model.score(record)));
         batch.clear();
         // A full pool means that enough batches are about.
         let _ = used_batch.try_send(batch);
-        if done.send(made).is_err() {
+        if !send(made) {
             return;
+        }
+        let Some(received) = last else { continue };
+        let portions = (0..received).step_by(DRAIN_PACKETS).skip(1);
+        for before in portions.chain([u64::MAX]) {
+            let mut made = spare_made.try_recv().unwrap_or_default();
+            shards.drain_before(before, EndReason::EndOfInput, &mut made.events);
+            if before == u64::MAX {
+                made.closing = Some((shards.accounting(), shards.counters()));
+            }
+            if !send(made) {
+                return;
+            }
         }
     }
 }

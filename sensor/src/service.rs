@@ -127,6 +127,14 @@ impl Service {
         &self.parts.slot
     }
 
+    /// Writes that somebody changed something that is not the service's own. Waits until it is kept.
+    ///
+    /// # Errors
+    /// The store does not take it.
+    pub fn note_change(&self, actor: &Actor, action: &str, detail: String) -> Result<(), Refusal> {
+        self.audit(actor, action, "", detail)
+    }
+
     /// Writes that somebody was refused something. Never waits.
     pub fn note_refusal(&self, who: String, what: String, why: String) {
         let entry = self.entry(&who, "", &what, "", false, why);

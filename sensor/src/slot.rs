@@ -24,10 +24,14 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// The active model's opinion. Allocates nothing.
-    #[must_use]
-    pub fn score(&self, record: &FlowRecord) -> Scored {
-        self.judge(&self.active, record)
+    /// The active model's opinion on every record, in order, into `scores` (cleared first).
+    pub fn score_batch(&self, records: &[FlowRecord], scores: &mut Vec<Scored>) {
+        self.active.score_batch(records, scores);
+        if self.thresholds.is_some() {
+            for (record, scored) in records.iter().zip(scores) {
+                *scored = self.adjust(&self.active, *scored, record.end_reason.is_some());
+            }
+        }
     }
 
     /// The active model's opinion of a client's vector, as of a flow that has ended.

@@ -5,8 +5,10 @@ pub mod filter;
 pub mod merge;
 mod opened;
 mod pcapng;
+#[cfg(test)]
+mod reading;
 mod window;
 
 pub use capture_file::{CaptureError, CaptureFile};
 pub use merge::MergedFiles;
-pub use opened::{Progress, open};
+pub use opened::{Progress, open, unpacked};

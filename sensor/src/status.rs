@@ -277,10 +277,10 @@ impl Status {
         let s = &self.store;
         let rows: Vec<String> = s.rows.iter().map(|(class, n)| format!("{} {class}", count(*n))).collect();
         lines.push(format!(
-            "store    {} ({} B, log {} B): {}",
+            "store    {} ({}, log {}): {}",
             s.path,
-            short(s.bytes as f64),
-            short(s.wal_bytes as f64),
+            bytes(s.bytes),
+            bytes(s.wal_bytes),
             rows.join(", ")
         ));
         for (name, block) in [
@@ -296,8 +296,8 @@ impl Status {
             lines.push(format!("account  {name}: {}", terms.join(", ")));
         }
         lines.push(format!(
-            "process  {} B of memory, {:.1} s of CPU, {} threads",
-            short(self.host.rss_bytes as f64),
+            "process  {} of memory, {:.1} s of CPU, {} threads",
+            bytes(self.host.rss_bytes),
             self.host.cpu_seconds,
             self.host.threads
         ));
@@ -322,6 +322,17 @@ pub fn short(n: f64) -> String {
         _ if n >= 1e6 => format!("{:.1}M", n / 1e6),
         _ if n >= 1e3 => format!("{:.1}k", n / 1e3),
         _ => format!("{n:.0}"),
+    }
+}
+
+/// A number of bytes, short enough to read.
+#[must_use]
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..1_000 => format!("{n} B"),
+        1_000..1_000_000 => format!("{:.1} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", n as f64 / 1e6),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::control::client::Client;
 use crate::fault::Fault;
-use crate::status::{Health, Status, count, short, span};
+use crate::status::{Health, Status, bytes, count, short, span};
 
 /// Seconds of history that are drawn.
 const HISTORY: usize = 120;
@@ -194,16 +194,16 @@ impl Screen {
             s.store.rows.iter().map(|(class, n)| format!("{} {class}", count(*n))).collect();
         Paragraph::new(vec![
             Line::from(format!(
-                "store     {} B, log {} B, {} waiting: {}",
-                short(s.store.bytes as f64),
-                short(s.store.wal_bytes as f64),
+                "store     {}, log {}, {} waiting: {}",
+                bytes(s.store.bytes),
+                bytes(s.store.wal_bytes),
                 s.store.queued,
                 rows.join(", ")
             )),
             Line::from(format!("stages    p50/p99 {}", slow.join(", "))),
             Line::from(format!(
-                "process   {} B, {:.1} CPU s, {} threads",
-                short(s.host.rss_bytes as f64),
+                "process   {}, {:.1} CPU s, {} threads",
+                bytes(s.host.rss_bytes),
                 s.host.cpu_seconds,
                 s.host.threads
             )),

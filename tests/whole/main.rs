@@ -6,6 +6,7 @@ mod api;
 mod bad_input;
 mod exports;
 mod formats;
+mod judgement;
 mod live;
 mod live_replay;
 mod live_wire;

@@ -13,6 +13,7 @@ mod ether_type {
     pub(super) const MPLS: [u16; 2] = [0x8847, 0x8848];
     pub(super) const PPPOE_SESSION: u16 = 0x8864;
     pub(super) const BRIDGED_ETHERNET: u16 = 0x6558;
+    pub(super) const CISCO_METADATA: u16 = 0x8909;
 }
 
 /// Headers below IP that one frame may have; real ones have a handful.
@@ -52,6 +53,10 @@ pub(super) fn open<'a>(frame: &Frame<'a>) -> Result<Cursor<'a>, Undecodable> {
             // The capturing host's byte order is not told; no family is larger than a byte.
             match if family > 0xffff { family.swap_bytes() } else { family } {
                 2 | 10 | 24 | 28 | 30 => (cursor.skip(4)?, Content::Ip),
+                // Some writers put an EtherType into the second half.
+                _ if matches!(family as u16, ether_type::IPV4 | ether_type::IPV6) => {
+                    (cursor.skip(4)?, Content::Ip)
+                }
                 _ => return Err(Undecodable::NotIp),
             }
         }
@@ -98,6 +103,14 @@ pub(super) fn to_ip(mut cursor: Cursor<'_>, mut content: Content) -> Result<Curs
                 }
                 (cursor.skip(6)?, Content::Ppp)
             }
+            // A security group tag: version 1, length 1, option (2), tag (2), EtherType.
+            Content::EtherType(ether_type::CISCO_METADATA) => match cursor.peek(8)? {
+                [1, 1, .., high, low] => {
+                    let kind = u16::from_be_bytes([*high, *low]);
+                    (cursor.skip(8)?, Content::EtherType(kind))
+                }
+                _ => return Err(Undecodable::NotIp),
+            },
             Content::EtherType(ether_type::BRIDGED_ETHERNET) => (cursor, Content::Ethernet),
             Content::EtherType(_) => return Err(Undecodable::NotIp),
             Content::Llc => match cursor.peek(8) {

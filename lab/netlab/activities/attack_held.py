@@ -26,12 +26,12 @@ for word in open(listing).read().split():
 """
 
 
-def goldeneye(plan, attacker, victim, workers, sockets, verb="get"):
-    """An HTTP flood that keeps its connections and varies its headers."""
+def curl_flood(plan, attacker, victim, count, at_once, fresh):
+    """An HTTP flood by one curl: many requests side by side, over kept connections or new ones."""
     def body(stage):
-        program = stage.start("goldeneye", f"http://{stage.ip(victim)}/", "-w", workers, "-s", sockets, "-m", verb, env={"HOME": stage.scratch})
-        stage.finish(program, 5)
-    return dos(plan, f"goldeneye x{workers}x{sockets}", "goldeneye", attacker, victim, 80, body)
+        stage.run("curl", "-s", "-Z", "--parallel-max", at_once, "-m", "10", *(["-H", "Connection: close"] if fresh else []), "-o", "/dev/null",
+                  f"http://{stage.ip(victim)}/healthz?[1-{count}]")
+    return dos(plan, f"curl flood x{at_once}", "curl-flood", attacker, victim, 80, body)
 
 
 def httperf(plan, attacker, victim, rate, count, calls):
@@ -105,7 +105,7 @@ def write_words(stage, count):
 def draw_dos(rng, plan, attacker, victim, port):
     """A flood and its seconds."""
     return rng.choice([
-        lambda: (14, goldeneye(plan, attacker, "www", rng.choice([1, 3]), rng.choice([3, 10, 30]), rng.choice(["get", "post", "random"]))),
+        lambda: (14, curl_flood(plan, attacker, "www", rng.choice([400, 1500]), rng.choice([5, 20, 50]), rng.random() < 0.7)),
         lambda: (14, httperf(plan, attacker, "www", rng.choice([30, 100, 300]), rng.choice([300, 900]), rng.choice([1, 1, 5]))),
         lambda: (14, t50(plan, attacker, victim, port, rng.choice([800, 2000]))),
     ])()

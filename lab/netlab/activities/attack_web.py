@@ -72,6 +72,7 @@ def draw(rng, plan, attacker, shop):
         lambda: (25, discover(plan, attacker, shop, "dirb", rng.choice([200, 900]), 1, rng.choice([0, 0, 20, 200]))),
         lambda: (30, prober(plan, attacker, shop, every, workers, fresh)),
         lambda: (30, prober(plan, attacker, shop, every, workers, fresh)),
+        lambda: (35, prober(plan, attacker, shop, every, workers, True)),
         lambda: (20, nmap_web(plan, attacker, shop)),
     ])()
 

@@ -21,7 +21,8 @@ ANY = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01" + b"\x04long\x03lab\x07example\0" 
 BULK = bytes.fromhex("302602010104067075626c6963a519020101020100020132300e300c06082b060102010201000500")
 QUESTIONS = {"dns": ANY, "ntp": b"\x17\0\x03\x2a" + bytes(4), "memcached": b"\0\x01\0\0\0\x01\0\0get bulk\r\n", "snmp": BULK,
              "ssdp": b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nST: ssdp:all\r\nMX: 1\r\nMAN: \"ssdp:discover\"\r\n\r\n"}
-FRAGMENT_BYTES = 1480
+with open("/sys/class/net/eth0/mtu") as mtu:
+    FRAGMENT_BYTES = (int(mtu.read()) - 20) // 8 * 8
 
 
 def send(end, src, dst, src_port, dst_port, payload, mark):

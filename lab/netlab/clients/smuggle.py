@@ -23,9 +23,12 @@ def checksum(data):
 
 def dns(host, rng, up, down, pause, until):
     """Base32 in labels of 60 letters, under a domain of its own."""
-    end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    end.settimeout(1.5)
+    end, kept = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), rng.random() < 0.5
     while time.monotonic() < until:
+        if not kept:  # as through a resolver, which asks from a new port each time
+            end.close()
+            end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        end.settimeout(1.5)
         text = base64.b32encode(os.urandom(max(1, int(up * rng.uniform(0.6, 1))))).decode().rstrip("=").lower()[:180]
         parts = [f"a{down}-" + text[:40], *(text[at:at + 60] for at in range(40, len(text), 60)), "x", "lair", "example"]
         name = b"".join(bytes([len(part)]) + part.encode() for part in parts if part)

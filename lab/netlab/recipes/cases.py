@@ -252,7 +252,7 @@ def dns_tunnel(seed):
 
 def amplification(seed):
     """Answers of DNS, NTP and SSDP reflectors to hosts that never asked; then real DNS and SNMP servers of the site, asked in another's name."""
-    plan = town("amplification", seed, 90, Tap("pcap.zst", 96), {"infra": ["dnsmasq", "snmpd", "chrony"], "www": ["nginx"]}, SMALL_SITE)
+    plan = town("amplification", seed, 90, Tap("pcap.zst"), {"infra": ["dnsmasq", "snmpd", "chrony"], "www": ["nginx"]}, SMALL_SITE)
     plan.add(2, 12, spreading.answers(plan, "evil1", "www", "dns", 250, 40, "45.83.0.0/16"))
     plan.add(22, 12, spreading.answers(plan, "evil2", "desk2", "ntp", 300, 8, "185.6.0.0/16"))
     plan.add(42, 10, spreading.answers(plan, "evil1", "www", "ssdp", 120, 60, "77.12.0.0/16"))

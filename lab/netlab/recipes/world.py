@@ -25,9 +25,9 @@ from ..plan import Six
 from ..topology import Host
 from .train import CLEAR_S, draw_network, some_path
 
-BOTS, NATTED = ["bot1", "bot2", "bot3"], ["user3", "user4", "user5"]
+BOTS, NATTED = ["bot1", "bot2", "bot3", "bot4"], ["user3", "user4", "user5"]
 CLIENTS = ["desk1", "desk2", "desk3", "user1", "user2", "user3", "user4", "user5"]
-SITE_TARGETS, BUSY = ["www", "shell", "infra", "quiet"], 17
+SITE_TARGETS, BUSY = ["www", "shell", "infra", "quiet"], 13
 BROWSERS_MAX = 2  # at once a run would rather measure the machine than the network
 # What speaks IPv6 as well: (weight, service, activity)
 SIX_MENU = [(4, "nginx", web.browse), (3, "nginx", web.curl_pages), (3, "nginx", web.poll), (1, "nginx", web.download), (1, "nginx", web.upload),
@@ -53,7 +53,7 @@ def widen(rng, plan):
             host.nat = str(ipaddress.ip_network(plan.segments[host.segment])[240])
     settings = plan.services[0][2]
     added = {"www": ["shop"], "shell": ["nuttcp"], "infra": ["postgres", "memcached", "shapes"], "far": ["shapes", "nuttcp"], "peer": ["shapes"],
-             "lair": ["lair", "nginx", "sshd", "vsftpd"], "burrow": ["iodined", "nginx", "sshd"], "den": ["dns2tcpd", "nginx", "sshd"]}
+             "lair": ["lair", "nginx", "sshd", "vsftpd"], "burrow": ["iodined", "nginx", "sshd"], "den": ["nginx", "sshd"]}
     light = {**settings, "pages": 4, "big_bytes": (50_000, 300_000)}
     plan.services += [(host, name, light if host in ("lair", "burrow", "den") else settings) for host, names in added.items() for name in names]
     plan.attackers = [*plan.attackers, *BOTS]
@@ -154,8 +154,13 @@ def attacks(rng, plan, servers, quiet_s):
 
     def hide(attacker):
         return hidden.draw(rng, plan, attacker, places, rng.choice(quiet_s))
-    return {"evil1": [volume, amplify, http, amplify], "evil2": [scan, scan, shop, guess, spread], "evil3": [slow, http, shop, shop],
-            "evil4": [guess, guess, shop, scan], "insider": [scan, guess, http, volume], "bot1": [hide], "bot2": [hide, hide, spread], "bot3": [hide, spread]}
+
+    def call(attacker):
+        beacon = hidden.beacon(plan, attacker, "lair", rng.choice(["http", "https", "https", "tcp", "dns"]), log_uniform(rng, 0.4, 8),
+                               rng.choice([0, 0.05, 0.2, 0.5]), rng.random() < 0.2, int(log_uniform(rng, 8, 600)), rng.choice([0, 0.03, 0.1]))
+        return rng.choice(quiet_s), beacon
+    return {"evil1": [volume, amplify, http, amplify], "evil2": [scan, scan, shop, guess, spread], "evil3": [slow, shop, http, shop],
+            "evil4": [guess, guess, shop, scan], "insider": [scan, guess, http, volume], "bot1": [hide], "bot2": [hide, hide, spread], "bot3": [hide, spread], "bot4": [call, call, hide]}
 
 
 def strange_attacks(rng, plan, quiet_s):
@@ -176,7 +181,7 @@ def strange_attacks(rng, plan, quiet_s):
     guess = lambda attacker: held.draw_guess(rng, plan, attacker, "shell")
     shop = lambda attacker: attack_web.draw_held_out(rng, plan, attacker, "www")
     hide = lambda attacker: hidden.draw_held_out(rng, plan, attacker, places, rng.choice(quiet_s))
-    return {"evil1": [dos, amplify], "evil2": [scan, shop], "evil3": [dos, shop], "evil4": [guess, guess, scan], "bot1": [hide], "bot2": [hide], "bot3": [hide, spread]}
+    return {"evil1": [dos, amplify], "evil2": [scan, shop], "evil3": [dos, shop], "evil4": [guess, guess, scan], "bot1": [hide], "bot2": [hide], "bot3": [hide, spread], "bot4": [hide]}
 
 
 def add_attacks(rng, plan, habits, until_s):
@@ -196,11 +201,11 @@ def add_attacks(rng, plan, habits, until_s):
 
 
 def draw(recipe, seed, strange):
-    """One run of three to four minutes."""
+    """One run of two to three minutes."""
     rng = random.Random(f"{recipe}/{seed}")
     plan = draw_network(rng, seed)
     plan.recipe = recipe
-    until_s = rng.uniform(190, 240)
+    until_s = rng.uniform(130, 165)
     plan.duration_s = until_s + 12
     widen(rng, plan)
     servers = {}
@@ -208,14 +213,14 @@ def draw(recipe, seed, strange):
         if host not in ("lair", "burrow", "den"):
             servers.setdefault(service, []).append(host)
     add_benign(rng, plan, servers, until_s, strange)
-    quiet_s = [30, 50, 90]
+    quiet_s = [25, 40, 60]
     add_attacks(rng, plan, strange_attacks(rng, plan, quiet_s) if strange else attacks(rng, plan, servers, quiet_s), until_s)
     draw_tap(rng, plan)
     return plan
 
 
 def world(seed):
-    """A random three to four minutes of everything, nine categories of attacks among it: for training, not committed."""
+    """A random two to three minutes of everything, nine categories of attacks among it: for training, not committed."""
     return draw("world", seed, False)
 
 

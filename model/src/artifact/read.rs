@@ -10,8 +10,9 @@ use crate::category::Category;
 use crate::explain::Explanation;
 use crate::flat::FlatForest;
 use crate::forest::AdaptiveRandomForest;
+use crate::novelty::IsolationForest;
 use crate::schema::{FEATURES, N_FEATURES, schema_id};
-use crate::scorer::{Prediction, Scorer};
+use crate::scorer::{Prediction, Scorer, ScorerError};
 
 /// A model that has passed every check but expiry.
 #[derive(Clone, Debug)]
@@ -52,7 +53,10 @@ impl Artifact {
         let (section, packed) = part(BODY).ok_or_else(|| missing(BODY))?;
         let body: Body = unpack(BODY, section, packed)?;
         let classes = manifest.classes.clone();
-        let scorer = Scorer::new(body.transform, body.forest, body.novelty, classes, manifest.thresholds)?;
+        let forest = FlatForest::try_from(body.forest).map_err(ScorerError::from)?;
+        let novelty = body.novelty.map(|columns| IsolationForest::from_columns(columns, N_FEATURES));
+        let novelty = novelty.transpose().map_err(ScorerError::Novelty)?;
+        let scorer = Scorer::new(body.transform, forest, novelty, classes, manifest.thresholds)?;
         let (section, packed) = part(SELF_TEST).ok_or_else(|| missing(SELF_TEST))?;
         let tests: Vec<SelfTest> = unpack(SELF_TEST, section, packed)?;
         for (case, test) in tests.iter().enumerate() {

@@ -5,8 +5,8 @@ use super::digest::Digest;
 use super::error::ArtifactError;
 use super::manifest::Section;
 use crate::category::Category;
-use crate::flat::FlatForest;
-use crate::novelty::IsolationForest;
+use crate::flat::columns::ForestColumns;
+use crate::novelty::IsolationColumns;
 use crate::schema::N_FEATURES;
 use crate::scorer::{Scorer, Transform};
 use serde::de::DeserializeOwned;
@@ -23,9 +23,9 @@ const LEVEL: i32 = 19;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Body {
     pub(crate) transform: Transform,
-    pub(crate) forest: FlatForest,
+    pub(crate) forest: ForestColumns,
     #[serde(default)]
-    pub(crate) novelty: Option<IsolationForest>,
+    pub(crate) novelty: Option<IsolationColumns>,
 }
 
 /// One vector and what the maker's machine computed for it.

@@ -7,6 +7,7 @@ use super::manifest::Manifest;
 use super::sections::{Body, SelfTest, pack};
 use super::{ARTIFACT_BYTES_MAX, BODY, FORMAT, KIND, LEARNER, SELF_TEST, container};
 use crate::forest::AdaptiveRandomForest;
+use crate::novelty::IsolationForest;
 use crate::quantiles::ReferenceQuantiles;
 use crate::schema::{FEATURES, N_FEATURES, schema_id};
 use crate::scorer::Scorer;
@@ -48,8 +49,8 @@ impl Draft<'_> {
         let scorer = self.scorer;
         let body = Body {
             transform: scorer.transform().clone(),
-            forest: scorer.forest().clone(),
-            novelty: scorer.novelty_forest().cloned(),
+            forest: scorer.forest().to_columns(),
+            novelty: scorer.novelty_forest().map(IsolationForest::to_columns),
         };
         let tests: Vec<SelfTest> =
             self.self_test.iter().map(|features| SelfTest::of(scorer, features)).collect();

@@ -1,6 +1,7 @@
 //! From a forest that learns to one that only judges.
 
-use super::{FlatBayes, FlatForest, FlatTree, LEAF, NO_BAYES};
+use super::FlatForest;
+use super::columns::{BayesColumns, ForestColumns, LEAF, NO_BAYES, TreeColumns};
 use crate::draws::Draws;
 use crate::forest::{AdaptiveRandomForest, TreeTrainer};
 use crate::tree::bayes::LogTerm;
@@ -10,7 +11,7 @@ impl<D: Draws> AdaptiveRandomForest<D> {
     /// The forest as it judges now, without the means to learn.
     pub fn freeze(&self) -> FlatForest {
         let n_classes = self.params().tree.n_classes;
-        let trees: Vec<FlatTree> = self.trainers().iter().map(freeze_trainer).collect();
+        let trees: Vec<TreeColumns> = self.trainers().iter().map(freeze_trainer).collect();
         let mut prior = vec![0.0; n_classes];
         for tree in &trees {
             for (sum, share) in prior.iter_mut().zip(&tree.shares) {
@@ -18,18 +19,18 @@ impl<D: Draws> AdaptiveRandomForest<D> {
             }
         }
         let n_features = self.params().tree.n_features;
-        FlatForest { n_features, n_classes, vote: self.params().vote, trees, prior }
+        ForestColumns { n_features, n_classes, vote: self.params().vote, trees, prior }.lay_out()
     }
 }
 
-fn freeze_trainer<D: Draws>(trainer: &TreeTrainer<D>) -> FlatTree {
+fn freeze_trainer<D: Draws>(trainer: &TreeTrainer<D>) -> TreeColumns {
     freeze_tree(trainer.tree(), trainer.params(), trainer.accuracy())
 }
 
 /// Breadth first, so that children follow their parents and the two of a branch lie side by side.
-pub(crate) fn freeze_tree(tree: &HoeffdingTree, params: &TreeParams, accuracy: f64) -> FlatTree {
+fn freeze_tree(tree: &HoeffdingTree, params: &TreeParams, accuracy: f64) -> TreeColumns {
     let n_classes = params.n_classes;
-    let mut flat = FlatTree { accuracy, ..FlatTree::default() };
+    let mut flat = TreeColumns { accuracy, ..TreeColumns::default() };
     let mut queue = vec![0usize];
     let mut next = 0;
     while next < queue.len() {
@@ -62,7 +63,7 @@ pub(crate) fn freeze_tree(tree: &HoeffdingTree, params: &TreeParams, accuracy: f
 }
 
 /// An inner node's class weights are the sum of its children's; then weights become shares.
-fn sum_upwards(flat: &mut FlatTree, n_classes: usize) {
+fn sum_upwards(flat: &mut TreeColumns, n_classes: usize) {
     for node in (0..flat.feature.len()).rev() {
         if flat.feature[node] != LEAF {
             let left = flat.child[node] as usize * n_classes;
@@ -80,13 +81,13 @@ fn sum_upwards(flat: &mut FlatTree, n_classes: usize) {
     }
 }
 
-fn freeze_bayes(leaf: &Leaf, params: &TreeParams) -> FlatBayes {
+fn freeze_bayes(leaf: &Leaf, params: &TreeParams) -> BayesColumns {
     let total = leaf.stats.total();
     let features: Vec<u16> = leaf.subset.iter().take(leaf.observers.len()).copied().collect();
     let vetoes = params.naive_bayes != NaiveBayesRule::River;
     let (mut classes, mut priors, mut terms) = (Vec::new(), Vec::new(), Vec::new());
     for &(class, weight) in leaf.stats.entries() {
-        let of_class = |slot: usize| leaf.terms[slot * params.n_classes + usize::from(class)];
+        let of_class = |slot: usize| leaf.term(slot, usize::from(class), params);
         let own: Vec<LogTerm> = (0..features.len()).map(of_class).collect();
         let impossible = own.iter().any(|term| term.constant == f64::NEG_INFINITY);
         // A class without weight has no vote here. (river's leaf, while learning, gives it the log vote 0.)
@@ -97,5 +98,5 @@ fn freeze_bayes(leaf: &Leaf, params: &TreeParams) -> FlatBayes {
         priors.push(crate::numeric::ln(weight / total));
         terms.extend(own.iter().flat_map(|term| [term.mean, term.scale, term.constant]));
     }
-    FlatBayes { features, classes, priors, terms, vetoes }
+    BayesColumns { features, classes, priors, terms, vetoes }
 }

@@ -1,118 +1,71 @@
-//! A sample's way through one frozen tree.
+//! Samples' ways from root to leaf: eight at a time, without a jump that depends on data.
 
-use super::{FlatBayes, FlatTree, LEAF, NO_BAYES};
-use crate::forest::vote::Ballot;
-use crate::numeric::entropy_nats;
-use crate::tree::CLASSES_MAX;
-use crate::tree::bayes::{LogTerm, normalise};
+/// Walks side by side: enough to hide the latency of the loads.
+pub(super) const LANES: usize = 8;
 
-/// A leaf as an explanation sees it.
+/// A node as a walk sees it: one load of 16 bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct LeafView<'a> {
-    pub(crate) shares: &'a [f64],
-    pub(crate) bayes: Option<&'a FlatBayes>,
+pub(super) struct Step {
+    /// A value greater than this goes right. At a leaf it is no number, and nothing is greater than it; its low bits say
+    /// which leaf.
+    threshold: f64,
+    /// Left child, the right one follows it; a leaf names itself.
+    child: u32,
+    /// Feature tested; 0 at a leaf.
+    feature: u32,
 }
 
-/// Whether a tree has an opinion on a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TreeOpinion {
-    /// It votes.
-    Votes,
-    /// Its naive Bayes vetoes every class, or it has learned nothing.
-    Abstains,
-}
+/// Bits of the thresholds of leaves, less the leaf's number.
+const LEAF: u64 = 0x7ff8_0000_0000_0000;
 
-impl FlatTree {
-    /// The leaf a sample ends at.
-    #[inline]
-    pub(crate) fn leaf(&self, x: &[f64]) -> usize {
-        let mut node = 0;
-        loop {
-            let feature = self.feature[node];
-            if feature == LEAF {
-                return node;
-            }
-            // The right child follows the left one.
-            let right = usize::from(x[usize::from(feature)] > self.threshold[node]);
-            node = self.child[node] as usize + right;
-        }
+impl Step {
+    pub(super) fn branch(feature: u16, threshold: f64, child: u32) -> Step {
+        Step { threshold, child, feature: u32::from(feature) }
     }
 
-    pub(crate) fn leaf_view(&self, node: usize, n_classes: usize) -> LeafView<'_> {
-        let bayes = match self.child[node] {
-            NO_BAYES => None,
-            index => Some(&self.bayes[index as usize]),
-        };
-        LeafView { shares: &self.shares[node * n_classes..(node + 1) * n_classes], bayes }
+    /// Leaf number `leaf` of the forest, at `node`.
+    pub(super) fn end(node: u32, leaf: u32) -> Step {
+        Step { threshold: f64::from_bits(LEAF | u64::from(leaf)), child: node, feature: 0 }
     }
 
-    /// The tree's vote on a sample.
+    /// The feature tested, the threshold and the left child; none at a leaf.
+    pub(super) fn test(&self) -> Option<(u16, f64, u32)> {
+        (!self.threshold.is_nan()).then_some((self.feature as u16, self.threshold, self.child))
+    }
+
+    /// The leaf's number; meaningless at a branch.
     #[inline]
-    pub(crate) fn ballot(&self, x: &[f64], n_classes: usize, ballot: &mut Ballot) {
-        let view = self.leaf_view(self.leaf(x), n_classes);
-        ballot.accuracy = self.accuracy;
-        let opinion = view.votes(x, &mut ballot.votes);
-        ballot.abstains = opinion == TreeOpinion::Abstains;
-        ballot.entropy = entropy_nats(&ballot.votes);
+    pub(super) fn leaf(&self) -> usize {
+        self.threshold.to_bits() as u32 as usize
+    }
+
+    /// Where `x` goes from here, `base` being where its sample begins.
+    #[inline]
+    pub(super) fn next(&self, xs: &[f64], base: usize) -> u32 {
+        self.child + u32::from(xs[base + self.feature as usize] > self.threshold)
     }
 }
 
-impl LeafView<'_> {
-    /// Class probabilities at the leaf.
-    #[inline]
-    pub(crate) fn votes(&self, x: &[f64], votes: &mut [f64; CLASSES_MAX]) -> TreeOpinion {
-        votes.fill(0.0);
-        match self.bayes {
-            Some(bayes) => bayes.votes(x, |_| true, votes),
-            None => {
-                votes[..self.shares.len()].copy_from_slice(self.shares);
-                if self.shares.iter().all(|share| *share == 0.0) {
-                    TreeOpinion::Abstains
-                } else {
-                    TreeOpinion::Votes
-                }
-            }
-        }
+/// Thresholds of leaves are no numbers, which would differ from themselves.
+impl PartialEq for Step {
+    fn eq(&self, other: &Step) -> bool {
+        let bits = |step: &Step| (step.threshold.to_bits(), step.child, step.feature);
+        bits(self) == bits(other)
     }
 }
 
-impl FlatBayes {
-    /// Class probabilities by the watched features that `uses` admits (by their place at the leaf).
-    #[inline]
-    pub(crate) fn votes(
-        &self,
-        x: &[f64],
-        uses: impl Fn(usize) -> bool,
-        votes: &mut [f64; CLASSES_MAX],
-    ) -> TreeOpinion {
-        let mut log_votes = [f64::NEG_INFINITY; CLASSES_MAX];
-        let width = self.features.len() * 3;
-        for (slot, prior) in self.priors.iter().enumerate() {
-            log_votes[slot] = self.log_vote(x, *prior, &self.terms[slot * width..(slot + 1) * width], &uses);
+/// Moves every node on to its leaf; lane `i` walks for the sample that begins at `bases[i]` of `xs`.
+#[inline]
+pub(super) fn to_leaves(steps: &[Step], xs: &[f64], bases: &[usize; LANES], nodes: &mut [u32; LANES]) {
+    loop {
+        let mut moved = 0;
+        for (node, &base) in nodes.iter_mut().zip(bases) {
+            let next = steps[*node as usize].next(xs, base);
+            moved |= next ^ *node;
+            *node = next;
         }
-        let log_votes = &mut log_votes[..self.priors.len()];
-        if !normalise(log_votes) {
-            return TreeOpinion::Abstains;
+        if moved == 0 {
+            return;
         }
-        for (&class, &vote) in self.classes.iter().zip(log_votes.iter()) {
-            votes[usize::from(class)] = vote;
-        }
-        TreeOpinion::Votes
-    }
-
-    #[inline]
-    fn log_vote(&self, x: &[f64], prior: f64, terms: &[f64], uses: &impl Fn(usize) -> bool) -> f64 {
-        let mut vote = prior;
-        for (place, (&feature, term)) in self.features.iter().zip(terms.chunks_exact(3)).enumerate() {
-            if !uses(place) {
-                continue;
-            }
-            let term =
-                LogTerm { mean: term[0], scale: term[1], constant: term[2] }.at(x[usize::from(feature)]);
-            if self.vetoes || term > f64::NEG_INFINITY {
-                vote += term;
-            }
-        }
-        vote
     }
 }

@@ -121,12 +121,7 @@ impl<D: Draws> TreeTrainer<D> {
 
     /// Judges a tamed sample of `class`, then learns it. `weight` scales the mean of the Poisson draw.
     pub fn learn_one(&mut self, x: &[f64], class: usize, weight: f64) -> Learned {
-        let judgement = self.judge(x);
-        self.learn_judged(x, class, weight, &judgement)
-    }
-
-    /// [`TreeTrainer::learn_one`] for a sample that [`TreeTrainer::judge`] has just judged.
-    pub fn learn_judged(&mut self, x: &[f64], class: usize, weight: f64, judgement: &Judgement) -> Learned {
+        let judgement = self.tree.favourites(x, &self.params);
         let right = judgement.predicted == Some(class);
         self.judged += 1;
         self.right += u64::from(right);
@@ -138,7 +133,7 @@ impl<D: Draws> TreeTrainer<D> {
         if let Some(background) = &mut self.background {
             background.learn_one(x, class, w, &self.params, &mut self.draws);
         }
-        self.tree.learn_judged(x, class, w, judgement, &self.params, &mut self.draws);
+        self.tree.learn_judged(x, class, w, &judgement, &self.params, &mut self.draws);
         self.watch_drift(if right { 0.0 } else { 1.0 })
     }
 

@@ -26,6 +26,11 @@ impl Branch {
     /// No class yet.
     pub const EMPTY: Branch = Branch { entries: [(0, 0.0); CLASSES_MAX], len: 0 };
 
+    /// Forgets the entries.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
     /// Appends a class. At most [`CLASSES_MAX`] are kept.
     pub fn push(&mut self, class: u8, weight: f64) {
         if self.len < CLASSES_MAX {
@@ -58,6 +63,25 @@ impl SplitCriterion {
     /// Merit of splitting `before` into `left` and `right`; minus infinity when one of them holds no more than
     /// `min_branch_fraction` of the weight.
     pub fn merit(self, before: &ClassStats, left: &Branch, right: &Branch, min_branch_fraction: f64) -> f64 {
+        self.merit_from(self.impurity_before(before), left, right, min_branch_fraction)
+    }
+
+    /// What [`SplitCriterion::merit_from`] wants to know of the node before a split, whatever the split.
+    pub(crate) fn impurity_before(self, before: &ClassStats) -> f64 {
+        match self {
+            SplitCriterion::InfoGain => entropy_bits(before.entries()),
+            SplitCriterion::Gini => 1.0,
+        }
+    }
+
+    /// [`SplitCriterion::merit`] by the impurity before the split.
+    pub(crate) fn merit_from(
+        self,
+        before: f64,
+        left: &Branch,
+        right: &Branch,
+        min_branch_fraction: f64,
+    ) -> f64 {
         let (left_total, right_total) = (left.total(), right.total());
         let total = left_total + right_total;
         let enough = |part: f64| total > 0.0 && part / total > min_branch_fraction;
@@ -68,12 +92,12 @@ impl SplitCriterion {
             SplitCriterion::InfoGain => {
                 let after =
                     left_total * entropy_bits(left.entries()) + right_total * entropy_bits(right.entries());
-                entropy_bits(before.entries()) - after / total
+                before - after / total
             }
             SplitCriterion::Gini => {
                 let left_part = left_total / total * gini(left.entries(), left_total);
                 let right_part = right_total / total * gini(right.entries(), right_total);
-                1.0 - (left_part + right_part)
+                before - (left_part + right_part)
             }
         }
     }
@@ -92,11 +116,11 @@ pub fn entropy_bits(entries: &[(u8, f64)]) -> f64 {
     let (mut entropy, mut sum) = (0.0, 0.0);
     for &(_, weight) in entries {
         if weight > 0.0 {
-            entropy -= weight * log2(weight);
+            entropy -= weight * ln(weight);
             sum += weight;
         }
     }
-    if sum > 0.0 { (entropy + sum * log2(sum)) / sum } else { 0.0 }
+    if sum > 0.0 { (entropy + sum * ln(sum)) / sum * std::f64::consts::LOG2_E } else { 0.0 }
 }
 
 /// Gini impurity of weights that sum to `total`.

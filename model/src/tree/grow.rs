@@ -1,6 +1,6 @@
 //! How a tree grows, and how it keeps within its memory.
 
-use super::criterion::hoeffding_bound;
+use super::criterion::{Branch, hoeffding_bound};
 use super::observer::Split;
 use super::{HoeffdingTree, Leaf, Node, TreeParams};
 
@@ -55,7 +55,7 @@ impl HoeffdingTree {
             return attempt;
         };
         attempt.merit = best.merit;
-        attempt.best = best.split.as_ref().map(|split| (split.feature, split.threshold));
+        attempt.best = best.split.map(|split| (split.feature, split.threshold));
         let decided = match suggestions.last() {
             None => true,
             Some(second) => {
@@ -82,6 +82,8 @@ impl HoeffdingTree {
 
     /// Turns a leaf into a branch; false (and the leaf stops observing) when memory does not allow it.
     fn split(&mut self, index: usize, split: Split, params: &TreeParams) -> bool {
+        let Node::Leaf(leaf) = &self.nodes[index] else { unreachable!("only leaves split") };
+        let [left_stats, right_stats] = leaf.children(split).map(Branch::to_stats);
         self.unwatch(index);
         self.keep_memory_limit(params, 2 * params.node_bytes());
         let fits = self.size_bytes(params) + 2 * params.node_bytes() <= params.max_bytes;
@@ -93,7 +95,7 @@ impl HoeffdingTree {
         }
         let depth = leaf.depth;
         let stats = std::mem::take(&mut leaf.stats);
-        let Split { feature, threshold, children: [left_stats, right_stats] } = split;
+        let Split { feature, threshold } = split;
         self.nodes[index] = Node::Branch { feature, threshold, left, right, depth, stats };
         self.nodes.push(Node::Leaf(Box::new(Leaf::new(left_stats, depth + 1))));
         self.nodes.push(Node::Leaf(Box::new(Leaf::new(right_stats, depth + 1))));

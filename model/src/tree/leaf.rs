@@ -2,7 +2,9 @@
 //! two predictors (majority class, naive Bayes) has been right more often.
 
 use super::bayes::{LogTerm, NaiveBayesRule, normalise};
-use super::observer::{GaussianObserver, SplitSuggestion};
+use super::criterion::Branch;
+use super::glance::{self, Glance};
+use super::observer::{GaussianObserver, Split, SplitSuggestion};
 use super::stats::{CLASSES_MAX, ClassStats};
 use super::{LeafPrediction, TreeParams};
 use crate::draws::Draws;
@@ -27,9 +29,9 @@ pub struct Leaf {
     pub(crate) seen: Vec<u8>,
     /// One a watched feature; empty until the leaf first learns and after it was told not to split.
     pub(crate) observers: Vec<GaussianObserver>,
-    /// Log densities of `observers` under the tree's rule: [feature * n_classes + class].
+    /// What judging at a glance needs of the observers.
     #[serde(skip)]
-    pub(crate) terms: Vec<LogTerm>,
+    glance: Glance,
 }
 
 /// What naive Bayes says at a leaf.
@@ -56,7 +58,7 @@ impl Leaf {
             active: true,
             seen: Vec::new(),
             observers: Vec::new(),
-            terms: Vec::new(),
+            glance: Glance::default(),
         }
     }
 
@@ -81,6 +83,7 @@ impl Leaf {
     /// Counts a class without a sample.
     pub fn add_weight(&mut self, class: usize, w: f64) {
         self.stats.add(class, w);
+        self.glance.forget();
     }
 
     /// Class weights.
@@ -145,6 +148,21 @@ impl Leaf {
         (BayesVerdict::Votes, best.map(|slot| usize::from(entries[slot].0)))
     }
 
+    /// The log density of a class by a watched feature.
+    pub(crate) fn term(&self, slot: usize, class: usize, params: &TreeParams) -> LogTerm {
+        LogTerm::of(self.observers[slot].class(class), params.naive_bayes)
+    }
+
+    /// The favourites of the majority and of naive Bayes; `None` when that takes a closer look ([`Leaf::bayes_votes`]).
+    #[inline]
+    pub(crate) fn favourites(&self, x: &[f64], params: &TreeParams) -> Option<(usize, Option<usize>)> {
+        let majority = glance::majority(self.stats.entries())?;
+        if !self.active || params.leaf_prediction == LeafPrediction::Mc {
+            return Some((majority, None));
+        }
+        self.glance.favourite(x, &self.subset, self.stats.entries()).map(|bayes| (majority, Some(bayes)))
+    }
+
     fn log_vote(&self, x: &[f64], class: usize, weight: f64, total: f64, params: &TreeParams) -> f64 {
         if weight <= 0.0 {
             // river gives a class whose weight is 0 the log vote 0.
@@ -152,7 +170,7 @@ impl Leaf {
         }
         let mut vote = ln(weight / total);
         for (slot, &feature) in self.subset.iter().take(self.observers.len()).enumerate() {
-            let term = self.terms[slot * params.n_classes + class].at(x[usize::from(feature)]);
+            let term = self.term(slot, class, params).at(x[usize::from(feature)]);
             // river skips a density of 0, which only overflow can make there.
             if params.naive_bayes != NaiveBayesRule::River || term > f64::NEG_INFINITY {
                 vote += term;
@@ -172,16 +190,15 @@ impl Leaf {
         }
         if self.observers.is_empty() {
             self.observers = vec![GaussianObserver::new(params.n_classes); self.subset.len()];
-            self.refresh_terms(params);
+            self.refresh_glance(params);
         }
         if !self.seen.contains(&(class as u8)) {
             self.seen.push(class as u8);
         }
         for (slot, &feature) in self.subset.iter().enumerate() {
             self.observers[slot].update(x[usize::from(feature)], class, w);
-            self.terms[slot * params.n_classes + class] =
-                LogTerm::of(self.observers[slot].class(class), params.naive_bayes);
         }
+        self.glance.refresh(class, self.stats.weight(class), &self.observers, params.naive_bayes);
     }
 
     /// Checks a leaf that was read from a file and works out what is not saved with it.
@@ -196,28 +213,34 @@ impl Leaf {
         if !(classes_fit && seen_fit && features_fit && observers_fit && self.stats.len() <= CLASSES_MAX) {
             return Err("a leaf is malformed");
         }
-        self.refresh_terms(params);
+        self.refresh_glance(params);
         Ok(())
     }
 
-    fn refresh_terms(&mut self, params: &TreeParams) {
-        self.terms.clear();
-        for observer in &self.observers {
-            self.terms
-                .extend((0..params.n_classes).map(|c| LogTerm::of(observer.class(c), params.naive_bayes)));
+    fn refresh_glance(&mut self, params: &TreeParams) {
+        self.glance = Glance::new(self.observers.len(), params.n_classes);
+        for class in 0..if self.observers.is_empty() { 0 } else { params.n_classes } {
+            self.glance.refresh(class, self.stats.weight(class), &self.observers, params.naive_bayes);
         }
     }
 
     /// Forgets the observers; the feature subset stays.
     pub(crate) fn drop_observers(&mut self) {
         self.observers = Vec::new();
-        self.terms = Vec::new();
+        self.glance = Glance::default();
         self.seen = Vec::new();
     }
 
     /// How much there is to gain from splitting: the weight outside the majority class.
     pub(crate) fn promise(&self) -> f64 {
         self.stats.total() - self.stats.majority_weight()
+    }
+
+    /// Estimated class weights on both sides of a split.
+    pub(crate) fn children(&self, split: Split) -> [Branch; 2] {
+        let slot = self.subset.iter().position(|feature| *feature == split.feature);
+        let observer = slot.and_then(|slot| self.observers.get(slot));
+        observer.map_or([Branch::EMPTY; 2], |observer| observer.branches(split.threshold, &self.seen))
     }
 
     /// The split candidates in ascending order of merit, the last of equals last; "do not split" comes first.

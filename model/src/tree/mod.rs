@@ -6,6 +6,7 @@
 
 pub mod bayes;
 pub mod criterion;
+mod glance;
 mod grow;
 pub mod leaf;
 pub mod observer;
@@ -54,6 +55,14 @@ pub struct Judgement {
     pub votes: ClassVotes,
     /// The class predicted: the lowest of the most probable; `None` before the first sample.
     pub predicted: Option<usize>,
+    favourites: Favourites,
+}
+
+/// What learning a sample wants to know of a tree's opinion on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Favourites {
+    /// The class predicted, as in [`Judgement`].
+    pub(crate) predicted: Option<usize>,
     leaf: u32,
     majority: Option<usize>,
     bayes: Option<usize>,
@@ -129,7 +138,32 @@ impl HoeffdingTree {
         if !by_bayes {
             leaf.majority_votes(&mut votes);
         }
-        Judgement { votes, predicted: self.favourite(&votes), leaf: index as u32, majority, bayes }
+        let predicted = self.favourite(&votes);
+        Judgement {
+            votes,
+            predicted,
+            favourites: Favourites { predicted, leaf: index as u32, majority, bayes },
+        }
+    }
+
+    /// What [`HoeffdingTree::judge`] predicts, without the votes.
+    #[inline]
+    pub(crate) fn favourites(&self, x: &[f64], params: &TreeParams) -> Favourites {
+        let index = self.leaf_index(x);
+        let Node::Leaf(leaf) = &self.nodes[index] else { unreachable!("the walk ends at a leaf") };
+        if let Some((majority, bayes)) = leaf.favourites(x, params) {
+            let by_bayes = leaf.prefers_bayes(params.leaf_prediction);
+            let predicted = bayes.filter(|_| by_bayes).unwrap_or(majority);
+            if self.classes_seen >> predicted & 1 == 1 {
+                return Favourites {
+                    predicted: Some(predicted),
+                    leaf: index as u32,
+                    majority: Some(majority),
+                    bayes,
+                };
+            }
+        }
+        self.judge(x, params).favourites
     }
 
     /// The most probable of the classes seen, the lowest of equals.
@@ -152,17 +186,17 @@ impl HoeffdingTree {
         params: &TreeParams,
         draws: &mut impl Draws,
     ) -> Option<SplitAttempt> {
-        let judgement = self.judge(x, params);
-        self.learn_judged(x, class, w, &judgement, params, draws)
+        let favourites = self.favourites(x, params);
+        self.learn_judged(x, class, w, &favourites, params, draws)
     }
 
-    /// [`HoeffdingTree::learn_one`] for a sample that [`HoeffdingTree::judge`] has just judged.
-    pub fn learn_judged(
+    /// [`HoeffdingTree::learn_one`] for a sample whose [`HoeffdingTree::favourites`] are known.
+    pub(crate) fn learn_judged(
         &mut self,
         x: &[f64],
         class: usize,
         w: f64,
-        judgement: &Judgement,
+        judgement: &Favourites,
         params: &TreeParams,
         draws: &mut impl Draws,
     ) -> Option<SplitAttempt> {

@@ -3,7 +3,7 @@
 //! Welford's weighted update; Pfahringer, Holmes, Kirkby: Handling Numeric Attributes in Hoeffding Trees, 2008.
 
 use super::criterion::{Branch, SplitCriterion};
-use super::stats::ClassStats;
+use super::stats::{CLASSES_MAX, ClassStats};
 use crate::numeric::{HALF_LN_TWO_PI, ln, normal_cdf};
 use serde::{Deserialize, Serialize};
 
@@ -65,23 +65,21 @@ impl Gaussian {
 }
 
 /// The best split a leaf has found on one feature, or none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct SplitSuggestion {
     /// Merit; minus infinity for "do not split".
     pub merit: f64,
-    /// Feature and threshold (`x <= threshold` goes left), and the children's first statistics.
+    /// Feature and threshold (`x <= threshold` goes left).
     pub split: Option<Split>,
 }
 
 /// A binary test on a feature.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Split {
     /// The feature's number.
     pub feature: u16,
     /// `x <= threshold` goes left.
     pub threshold: f64,
-    /// Estimated class weights left and right.
-    pub children: [ClassStats; 2],
 }
 
 impl SplitSuggestion {
@@ -122,19 +120,43 @@ impl GaussianObserver {
     /// their arrival.
     pub fn branches(&self, threshold: f64, seen: &[u8]) -> [Branch; 2] {
         let (mut left, mut right) = (Branch::EMPTY, Branch::EMPTY);
-        for &class in seen {
+        self.part(threshold, seen, &self.sigmas(seen), &mut left, &mut right);
+        [left, right]
+    }
+
+    /// Standard deviations of the classes in `seen`.
+    fn sigmas(&self, seen: &[u8]) -> [f64; CLASSES_MAX] {
+        let mut sigmas = [0.0; CLASSES_MAX];
+        for (sigma, &class) in sigmas.iter_mut().zip(seen) {
+            *sigma = self.classes[usize::from(class)].variance().sqrt();
+        }
+        sigmas
+    }
+
+    /// [`GaussianObserver::branches`] into branches that lie ready.
+    fn part(
+        &self,
+        threshold: f64,
+        seen: &[u8],
+        sigmas: &[f64; CLASSES_MAX],
+        left: &mut Branch,
+        right: &mut Branch,
+    ) {
+        left.clear();
+        right.clear();
+        for (&class, &sigma) in seen.iter().zip(sigmas) {
             let gaussian = &self.classes[usize::from(class)];
             if threshold < gaussian.min {
                 right.push(class, gaussian.n);
             } else if threshold >= gaussian.max {
                 left.push(class, gaussian.n);
             } else {
-                let below = gaussian.cdf(threshold) * gaussian.n;
+                let share = if sigma > 0.0 { normal_cdf((threshold - gaussian.mean) / sigma) } else { 0.0 };
+                let below = share * gaussian.n;
                 left.push(class, below);
                 right.push(class, gaussian.n - below);
             }
         }
-        [left, right]
     }
 
     /// `n_splits` thresholds at equal distances strictly between the least and the greatest value.
@@ -158,21 +180,17 @@ impl GaussianObserver {
         n_splits: u32,
         min_branch_fraction: f64,
     ) -> SplitSuggestion {
-        let mut best_merit = f64::NEG_INFINITY;
-        let mut best: Option<(f64, [Branch; 2])> = None;
+        let impurity = criterion.impurity_before(before);
+        let sigmas = self.sigmas(seen);
+        let (mut left, mut right) = (Branch::EMPTY, Branch::EMPTY);
+        let mut best = SplitSuggestion::NONE;
         for threshold in self.thresholds(n_splits, seen) {
-            let branches = self.branches(threshold, seen);
-            let merit = criterion.merit(before, &branches[0], &branches[1], min_branch_fraction);
-            if merit > best_merit {
-                best_merit = merit;
-                best = Some((threshold, branches));
+            self.part(threshold, seen, &sigmas, &mut left, &mut right);
+            let merit = criterion.merit_from(impurity, &left, &right, min_branch_fraction);
+            if merit > best.merit {
+                best = SplitSuggestion { merit, split: Some(Split { feature, threshold }) };
             }
         }
-        let split = best.map(|(threshold, [left, right])| Split {
-            feature,
-            threshold,
-            children: [left.to_stats(), right.to_stats()],
-        });
-        SplitSuggestion { merit: best_merit, split }
+        best
     }
 }

@@ -4,6 +4,7 @@ mod artifact;
 mod ensemble;
 mod explanation;
 mod forest;
+mod frozen;
 mod novelty;
 mod pointer;
 mod robustness;

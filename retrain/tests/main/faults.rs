@@ -36,7 +36,10 @@ fn bad_data_name_line_column_and_remedy() {
             vec!["data.csv:3", "`Flow Duration`", "is no number", "correct the value"],
         ),
         (with_line(3, &no_category), vec!["data.csv:3", "`true_category`", "`martian`", "benign, scan, dos"]),
-        (with_line(3, &no_split), vec!["data.csv:3", "`split`", "`holdout`", "train, validation or test"]),
+        (
+            with_line(3, &no_split),
+            vec!["data.csv:3", "`split`", "`holdout`", "train, validation, test or test-tool"],
+        ),
         (with_line(3, short), vec!["data.csv:3", "23 columns", "24", "correct the row"]),
         (
             good.replace("Flow IAT Max", "IAT"),

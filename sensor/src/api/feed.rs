@@ -14,7 +14,7 @@ use super::access::Shown;
 use super::problem::Problem;
 use crate::feed::Listening;
 
-pub use choice::{Choice, FeedQuery};
+pub(crate) use choice::{Choice, FeedQuery};
 pub(super) use events::{__path_events, events};
 pub(super) use socket::{__path_listen, listen};
 

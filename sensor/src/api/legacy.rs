@@ -20,7 +20,7 @@ use crate::status::Health;
 
 /// That the sensor runs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Running {
+pub(crate) struct Running {
     /// `running`.
     pub status: &'static str,
     /// The program's version.
@@ -94,7 +94,7 @@ fn read_request(body: &[u8]) -> Result<PredictRequest, Problem> {
 /// For the schema.
 #[derive(ToSchema)]
 #[allow(dead_code)]
-pub struct Upload {
+pub(crate) struct Upload {
     /// A CSV with a `Label` column and the 20 features by any generation's names.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,

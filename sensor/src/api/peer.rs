@@ -16,7 +16,7 @@ pub struct Peer {
 
 /// Who sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Client {
+pub(crate) struct Client {
     /// The address that limits and logs go by.
     pub address: IpAddr,
     /// On this machine, without a proxy in between.
@@ -35,7 +35,7 @@ impl Client {
     /// Reads the headers of proxies: the address nearest to us that is no trusted proxy is the client's. Headers of others
     /// are not believed, but whoever sends them is behind something and so not on this machine.
     #[must_use]
-    pub fn behind(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> Self {
+    pub(crate) fn behind(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> Self {
         let socket = peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
         let forwarded =
             ["x-forwarded-for", "forwarded", "x-real-ip"].iter().any(|h| headers.contains_key(*h));

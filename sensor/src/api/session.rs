@@ -73,7 +73,7 @@ fn cookie_value(token: &str, life_s: u64, secure: bool) -> HeaderValue {
 
 /// What opens a session.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-pub struct Login {
+pub(crate) struct Login {
     /// A token that `taphound token create` made. May be in `Authorization: Bearer` instead.
     #[serde(default, alias = "password")]
     token: Option<String>,
@@ -85,7 +85,7 @@ pub struct Login {
 
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Session {
+pub(crate) struct Session {
     /// Sends as `Authorization: Bearer`; a browser gets it as a cookie too.
     pub access_token: String,
     /// `bearer`.
@@ -175,7 +175,7 @@ pub(super) async fn close(
 
 /// Who is asking.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Whoami {
+pub(crate) struct Whoami {
     /// The name in the audit log.
     pub subject: String,
     /// What they may.
@@ -193,7 +193,7 @@ pub(super) async fn show(Extension(shown): Extension<Shown>) -> Json<Whoami> {
 
 /// A ticket.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Ticket {
+pub(crate) struct Ticket {
     /// Goes into the address: `/ws?ticket=...`. Works once.
     pub ticket: String,
     /// Seconds in which it works.

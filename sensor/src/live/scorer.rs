@@ -55,15 +55,14 @@ impl Scorer {
     }
 
     fn score(&self, serving: &Serving, parcel: &mut Parcel, sums: &mut ScorerSums) {
-        for record in &parcel.events.records {
-            let scored = serving.score(record);
+        serving.score_batch(&parcel.events.records, &mut parcel.scores);
+        for (record, scored) in parcel.events.records.iter().zip(&parcel.scores) {
             if record.end_reason.is_some() {
                 sums.scored += 1;
-                note(&mut sums.health, &scored);
+                note(&mut sums.health, scored);
             } else {
                 sums.provisional += 1;
             }
-            parcel.scores.push(scored);
         }
         let Some(shadow) = &serving.shadow else { return };
         let finals = |(record, _): &(&FlowRecord, &Scored)| record.end_reason.is_some();

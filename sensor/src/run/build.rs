@@ -105,7 +105,12 @@ impl Sensor {
         });
         let runtime = runtime()?;
         let service = Arc::new(service(&config, &pulse, telling, suppressions)?);
-        let answering = super::answer::Answering { service: Arc::clone(&service) };
+        let answering = super::answer::Answering {
+            service: Arc::clone(&service),
+            pulse: Arc::clone(&pulse),
+            level: level.clone(),
+            state_dir,
+        };
         runtime.spawn(server::serve(listener, Arc::new(answering)));
         let (stop, stopped) = watch::channel(false);
         let serving = http.map(|listeners| {

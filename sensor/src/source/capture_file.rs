@@ -3,10 +3,7 @@
 use std::io;
 
 use flowmeter::{Frame, LinkType};
-use pcap_parser::nom;
-use pcap_parser::pcap::{LegacyPcapBlock, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_frame_modified};
 use pcap_parser::pcapng::{parse_block_be, parse_block_le};
-use pcap_parser::{PcapError, PcapHeader, parse_pcap_header};
 
 use super::pcapng::{PacketPlace, Section};
 use super::window::{Refill, Window};
@@ -112,12 +109,9 @@ enum Format {
 struct PcapVariant {
     link: u32,
     nanoseconds: bool,
-    record: RecordParser,
+    big_endian: bool,
     record_header_len: usize,
 }
-
-/// One record from the beginning of the bytes, in the file's byte order.
-type RecordParser = for<'a> fn(&'a [u8]) -> nom::IResult<&'a [u8], LegacyPcapBlock<'a>, PcapError<&'a [u8]>>;
 
 /// What a look at the window's beginning found.
 enum Step {
@@ -152,19 +146,16 @@ impl CaptureFile {
         let format = if window.data().starts_with(&Self::PCAPNG_MAGIC) {
             Format::PcapNg(Section::default())
         } else {
-            match parse_pcap_header(window.data()) {
-                Ok((_, header)) => {
-                    window.consume(header.size());
-                    Format::Pcap(PcapVariant::of(&header))
-                }
-                Err(nom::Err::Incomplete(_)) => {
-                    return Err(CaptureError::Truncated { name, offset: 0, packets: 0 });
-                }
-                Err(_) => {
-                    let begins = printable(window.data());
-                    return Err(CaptureError::NotACapture { name, begins });
-                }
-            }
+            let Some(variant) = PcapVariant::by_magic(window.data()) else {
+                let begins = printable(window.data());
+                return Err(CaptureError::NotACapture { name, begins });
+            };
+            let Some(header) = window.data().first_chunk::<{ PcapVariant::HEADER_LEN }>() else {
+                return Err(CaptureError::Truncated { name, offset: 0, packets: 0 });
+            };
+            let variant = variant.with_link_of(header);
+            window.consume(PcapVariant::HEADER_LEN);
+            Format::Pcap(variant)
         };
         let current = PacketPlace { link: 0, time_us: 0, wire_len: 0, start: 0, captured_len: 0 };
         Ok(Self { name, window, format, current, block_len: 0, packets: 0, unreadable: (0, 0) })
@@ -261,66 +252,84 @@ impl CaptureFile {
 }
 
 impl PcapVariant {
-    fn of(header: &PcapHeader) -> Self {
-        let (record, record_header_len) = match (header.is_modified_format(), header.is_bigendian()) {
-            (true, _) => (parse_pcap_frame_modified as _, 24),
-            (false, true) => (parse_pcap_frame_be as _, 16),
-            (false, false) => (parse_pcap_frame as _, 16),
-        };
-        Self {
-            // The upper bits say whether frames carry a frame check sequence; IP's own lengths make that irrelevant.
-            link: header.network.0.cast_unsigned() & 0x03ff_ffff,
-            nanoseconds: header.is_nanosecond_precision(),
-            record,
-            record_header_len,
-        }
+    const HEADER_LEN: usize = 24;
+
+    /// What the first four bytes say of resolution, record headers and byte order; the link type is still to come.
+    fn by_magic(data: &[u8]) -> Option<Self> {
+        let magic = data.first_chunk::<4>()?;
+        let (big_endian, (nanoseconds, record_header_len)) =
+            [false, true].into_iter().find_map(|big_endian| {
+                let known = match word(magic, big_endian) {
+                    0xa1b2_c3d4 => (false, 16),
+                    0xa1b2_3c4d => (true, 16),
+                    // Kuznetzov's variant, which some old Linux distributions wrote: eight bytes more a record.
+                    0xa1b2_cd34 => (false, 24),
+                    _ => return None,
+                };
+                Some((big_endian, known))
+            })?;
+        Some(Self { link: 0, nanoseconds, big_endian, record_header_len })
     }
 
+    /// Reads the file header.
+    fn with_link_of(mut self, header: &[u8; Self::HEADER_LEN]) -> Self {
+        // The upper bits say whether frames carry a frame check sequence; IP's own lengths make that irrelevant.
+        self.link = word(&header[20..], self.big_endian) & 0x03ff_ffff;
+        self
+    }
+
+    /// The record at the beginning of `data`. Its claim is judged before another byte is read on its word, so that how much
+    /// happens to be here changes nothing.
     fn step(&self, data: &[u8]) -> Step {
-        match (self.record)(data) {
-            Ok((rest, record)) => {
-                if record.caplen > CaptureFile::FRAME_BYTES_MAX {
-                    return Step::Damaged(format!("a packet that claims {} captured bytes", record.caplen));
-                }
-                let fraction_us = if self.nanoseconds { record.ts_usec / 1000 } else { record.ts_usec };
-                let place = PacketPlace {
-                    link: self.link,
-                    time_us: u64::from(record.ts_sec) * 1_000_000 + u64::from(fraction_us),
-                    wire_len: record.origlen.max(record.caplen),
-                    start: self.record_header_len,
-                    captured_len: record.caplen as usize,
-                };
-                Step::Packet(place, data.len() - rest.len())
-            }
-            // The claim is judged before a single byte is read on its word.
-            Err(nom::Err::Incomplete(nom::Needed::Size(n)))
-                if n.get() > CaptureFile::FRAME_BYTES_MAX as usize =>
-            {
-                Step::Damaged(format!("a packet that claims {} bytes more than are here", n))
-            }
-            Err(nom::Err::Incomplete(_)) => Step::NeedMore,
-            Err(_) => Step::Damaged("a record that does not parse".into()),
+        let Some(header) = data.first_chunk::<16>() else { return Step::NeedMore };
+        let [seconds, fraction, captured_len, wire_len] =
+            [0, 4, 8, 12].map(|at| word(&header[at..], self.big_endian));
+        if captured_len > CaptureFile::FRAME_BYTES_MAX {
+            return Step::Damaged(format!("a packet that claims {captured_len} captured bytes"));
         }
+        let record_len = self.record_header_len + captured_len as usize;
+        if data.len() < record_len {
+            return Step::NeedMore;
+        }
+        let fraction_us = if self.nanoseconds { fraction / 1000 } else { fraction };
+        let place = PacketPlace {
+            link: self.link,
+            time_us: u64::from(seconds) * 1_000_000 + u64::from(fraction_us),
+            wire_len: wire_len.max(captured_len),
+            start: self.record_header_len,
+            captured_len: captured_len as usize,
+        };
+        Step::Packet(place, record_len)
     }
 }
 
+/// The block at the beginning of `data`, taken only when all of it is here: what is behind it, or not yet, is not its matter.
 fn pcapng_step(section: &mut Section, data: &[u8]) -> Step {
-    let parse = if section.big_endian { parse_block_be } else { parse_block_le };
-    match parse(data) {
-        Ok((rest, block)) => {
-            let len = data.len() - rest.len();
-            match section.take(&block) {
-                Ok(Some(place)) => Step::Packet(place, len),
-                Ok(None) => Step::Skip(len),
-                Err(fault) => Step::Damaged(fault.to_string()),
-            }
-        }
-        Err(nom::Err::Incomplete(nom::Needed::Size(n))) if n.get() > Window::BYTES_MAX => {
-            Step::Damaged(format!("a block that claims {n} bytes more than are here"))
-        }
-        Err(nom::Err::Incomplete(_)) => Step::NeedMore,
+    const BIG_ENDIAN: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
+    const BLOCK_BYTES_MIN: usize = 12;
+    let Some(head) = data.first_chunk::<BLOCK_BYTES_MIN>() else { return Step::NeedMore };
+    let begins_section = head.starts_with(&CaptureFile::PCAPNG_MAGIC);
+    let big_endian = if begins_section { head[8..] == BIG_ENDIAN } else { section.big_endian };
+    let claimed = word(&head[4..], big_endian) as usize;
+    if !(BLOCK_BYTES_MIN..=Window::BYTES_MAX).contains(&claimed) {
+        return Step::Damaged(format!("a block that claims {claimed} bytes"));
+    }
+    let Some(whole) = data.get(..claimed) else { return Step::NeedMore };
+    let parse = if big_endian { parse_block_be } else { parse_block_le };
+    match parse(whole) {
+        Ok((_, block)) => match section.take(&block) {
+            Ok(Some(place)) => Step::Packet(place, claimed),
+            Ok(None) => Step::Skip(claimed),
+            Err(fault) => Step::Damaged(fault.to_string()),
+        },
         Err(_) => Step::Damaged("a block that does not parse".into()),
     }
+}
+
+/// The 32-bit number at the beginning of `bytes`.
+fn word(bytes: &[u8], big_endian: bool) -> u32 {
+    let bytes = [bytes[0], bytes[1], bytes[2], bytes[3]];
+    if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }
 
 fn read_error(name: &str, offset: u64, packets: u64, error: io::Error) -> CaptureError {

@@ -58,10 +58,14 @@ pub fn open(path: &Path, progress: &Progress) -> Result<Box<dyn Read + Send>, Fa
         progress.total.fetch_add(about.len(), Ordering::Relaxed);
         Box::new(Counted { inner: file, progress: progress.clone() })
     };
-    decompressed(raw).map_err(|e| Fault::opening(path, &e))
+    unpacked(raw).map_err(|e| Fault::opening(path, &e))
 }
 
-fn decompressed(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+/// Looks through gzip and zstd by their magic numbers; anything else is given back as it came.
+///
+/// # Errors
+/// The first bytes cannot be read.
+pub fn unpacked(mut raw: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     let mut head = Vec::with_capacity(4);

