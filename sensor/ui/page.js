@@ -48,7 +48,8 @@ async function start() {
   try {
     session = await api.session();
   } catch (refused) {
-    if (refused.status !== 401) complain(refused);
+    if (refused.status === 401) keep("taphound-in", null);
+    else complain(refused);
     showLogin();
     return;
   }
@@ -89,6 +90,7 @@ function mayBeIn() {
 }
 
 function leave() {
+  keep("taphound-in", null);
   feed?.end();
   feed = null;
   clearInterval(timer);
@@ -96,7 +98,6 @@ function leave() {
 }
 
 function showLogin() {
-  keep("taphound-in", null);
   stopAsking();
   shown?.end();
   shown = null;
