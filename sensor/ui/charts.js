@@ -39,8 +39,8 @@ export function ranks(features, probabilities) {
     return el("tr", { class: odd ? "odd" : null }, el("th", { scope: "row" }, f.name), cell(featureValue(f.name, f.value), "number value"), el("td", { class: "chart" }, strip),
       cell(`${(f.rank * 100).toFixed(0)} %`), cell(featureValue(f.name, at(f, 0.05)), "number wide"), cell(featureValue(f.name, at(f, 0.5)), "number wide"), cell(featureValue(f.name, at(f, 0.95)), "number wide"));
   };
-  const heads = [["Feature"], ["Value", "number"], ["among the training data", "chart"], ["Rank", "number"], ["5 %", "number wide"], ["Median", "number wide"], ["95 %", "number wide"]];
-  return el("table", { class: "bars" },
+  const heads = [["Feature"], ["Value", "number"], ["least · greatest", "chart"], ["Rank", "number"], ["5 %", "number wide"], ["Median", "number wide"], ["95 %", "number wide"]];
+  return el("table", { class: "bars ranks" },
     el("caption", { class: "unseen" }, "Features against the quantiles of the training data"),
     el("thead", {}, el("tr", {}, heads.map(([name, cls]) => el("th", { scope: "col", class: cls }, name)))),
     el("tbody", {}, features.map(row)));

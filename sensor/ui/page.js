@@ -48,10 +48,12 @@ async function start() {
   try {
     session = await api.session();
   } catch (refused) {
-    if (refused.status !== 401) complain(refused);
+    if (refused.status === 401) keep("taphound-in", null);
+    else complain(refused);
     showLogin();
     return;
   }
+  keep("taphound-in", "yes");
   becomes(session.role);
   drawBar(session);
   let status = null;
@@ -70,7 +72,25 @@ async function start() {
   route();
 }
 
+/** Remembers a word in this browser, or forgets it. Private windows may refuse: then it lasts as long as the page. */
+function keep(name, word) {
+  try {
+    if (word) localStorage.setItem(name, word);
+    else localStorage.removeItem(name);
+  } catch { /* as said */ }
+}
+
+/** Whether somebody may be logged in here. Asking the sensor as nobody would leave a refusal in its audit log. */
+function mayBeIn() {
+  try {
+    return localStorage.getItem("taphound-in") !== null;
+  } catch {
+    return true;
+  }
+}
+
 function leave() {
+  keep("taphound-in", null);
   feed?.end();
   feed = null;
   clearInterval(timer);
@@ -200,7 +220,7 @@ function switchTheme() {
   const next = { undefined: "dark", dark: "light", light: undefined }[root.dataset.theme];
   if (next) root.dataset.theme = next;
   else delete root.dataset.theme;
-  try { localStorage.setItem("taphound-theme", next ?? "auto"); } catch { /* it lasts as long as the page, then */ }
+  keep("taphound-theme", next);
   toast(`Theme: ${next ?? "as the system"}`);
 }
 
@@ -213,8 +233,13 @@ listen({
   go: (path) => { if (feed) location.hash = `#/${path}`; },
   label: () => askLabel(subject()?.label === false ? null : subject()),
   suppress: () => { if (subject()?.category && feed) suppress(subject()); },
-  filter: () => main.querySelector("form.filters input, form.filters select")?.focus(),
+  filter: () => {
+    const first = main.querySelector("form.filters input, form.filters select");
+    if (first) first.closest("details").open = true;
+    first?.focus();
+  },
   theme: switchTheme,
   back: () => { if (location.hash.split("/").length > 2) history.back(); },
 });
-start();
+if (mayBeIn()) start();
+else showLogin();

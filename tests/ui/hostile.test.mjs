@@ -52,6 +52,7 @@ test("answers full of markup change nothing but the text", async () => {
   const { items: [flow] } = await ask(sensor, "/api/v1/flows?limit=1");
   const page = await tab(sensor.url);
   await logIn(page, sensor.token);
+  await go(page, "#/audit");
   let poisoned = 0;
   await page.route("**/api/v1/**", async (route) => {
     if (route.request().url().endsWith("/session")) { await route.continue(); return; }

@@ -35,7 +35,9 @@ export function filters(view, values, fields) {
     fields.map((f) => el("label", { class: `field ${f.kind ?? ""}` }, el("span", {}, f.label), input(f))),
     el("button", { type: "submit", class: "primary" }, "Find"));
   if (Object.keys(values).length) form.append(button("Clear", () => { location.hash = `#/${view}`; }));
-  return form;
+  // On a small screen they would fill it.
+  const open = !matchMedia("(max-width: 760px)").matches || Object.keys(values).length > 0;
+  return el("details", { class: "filterbox", open }, el("summary", {}, "Filters"), form);
 }
 
 export const FILTER = {
