@@ -45,7 +45,7 @@ async fn keep_running(sensor: &Sensor) -> Result<(), Fault> {
     let mut ticks = tokio::time::interval(LOOK);
     let mut progress = Progress::default();
     let mut health = Health::Ok;
-    notify(&[NotifyState::Ready, NotifyState::Status("capturing")]);
+    notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
     tracing::info!(event = "ready", sensor_id = sensor.pulse.sensor_id, "ready");
     loop {
         tokio::select! {
