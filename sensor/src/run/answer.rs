@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use store::{Filter, Reader};
+use store::{Filter, Reader, StoredAlert};
 
 use crate::control::server::Handler;
 use crate::control::{Caller, Refusal};
@@ -26,7 +26,8 @@ impl Handler for Answering {
             "status" => serde_json::to_value(self.pulse.status()).map_err(told),
             "alerts" => {
                 let page = reader()?.alerts(&Filter::default(), None, limit).map_err(failed)?;
-                Ok(json!({"items": page.rows}))
+                let items: Result<Vec<Value>, _> = page.rows.iter().map(alert).collect();
+                Ok(json!({"items": items.map_err(told)?}))
             }
             "incidents" => {
                 let page = reader()?.incidents(&Filter::default(), None, limit).map_err(failed)?;
@@ -35,4 +36,12 @@ impl Handler for Answering {
             _ => Err(Refusal::not_found(format!("there is no operation `{op}`"))),
         }
     }
+}
+
+/// An alert as one object: what it shows, and when and how.
+fn alert(stored: &StoredAlert) -> serde_json::Result<Value> {
+    let mut object = serde_json::to_value(&stored.detection)?;
+    object["severity"] = serde_json::to_value(stored.alert.severity)?;
+    object["shown_us"] = stored.alert.shown_us.into();
+    Ok(object)
 }
