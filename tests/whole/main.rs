@@ -12,6 +12,7 @@ mod oracles;
 mod outside;
 mod prompt;
 mod replay;
+mod run;
 mod store;
 mod tidy;
 
