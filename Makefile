@@ -71,6 +71,9 @@ proof-capture: setup ## rate without loss and ten minutes of flood on a wire (ne
 	cargo build --release --locked -p sensor --bins
 	cargo test --release --locked -p tests --test whole -- --ignored --nocapture --test-threads=1 live_
 
+proof-sensor: proof-store proof-capture ## all of docs/reliability.md: store, capture, and the sensor killed 300 times (needs root; an hour)
+	SENSOR_PROOF=full cargo test --release --locked -p tests --test whole -- --include-ignored --nocapture --test-threads=1 run::
+
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run
 

@@ -4,7 +4,7 @@
 mod tests;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,8 +126,13 @@ struct Turned {
 
 impl Turned {
     fn open(path: PathBuf, rotate_bytes: u64, keep: u32) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        let length = file.metadata()?.len();
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
+        let mut length = file.metadata()?.len();
+        if !ends_with_a_line(&mut file, length)? {
+            // Whoever wrote last was killed within a line: only that line is lost, not the next one too.
+            file.write_all(b"\n")?;
+            length += 1;
+        }
         Ok(Self { path, out: BufWriter::with_capacity(64 << 10, file), length, rotate_bytes, keep })
     }
 
@@ -166,4 +171,15 @@ impl Turned {
         name.push(format!(".{n}"));
         name.into()
     }
+}
+
+fn ends_with_a_line(file: &mut File, length: u64) -> io::Result<bool> {
+    // Pipes and terminals have no length, and nothing to be read back.
+    if length == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::Start(length - 1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }

@@ -20,7 +20,8 @@ pub fn current(state_dir: &Path) -> PathBuf {
 /// Not even the embedded model can be used.
 pub fn load(state_dir: &Path, trust: &Trust) -> Result<(Model, Option<Fault>), Fault> {
     let file = current(state_dir);
-    if !file.exists() {
+    // A link that leads nowhere is a model that was installed and is gone.
+    if !file.exists() && state_dir.join("models/current").symlink_metadata().is_err() {
         return Model::load(None).map(|model| (model, None));
     }
     // Expiry gates installing, not running.

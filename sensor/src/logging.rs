@@ -61,7 +61,11 @@ pub fn start(settings: &Log) -> Result<LogLevel, Fault> {
     Ok(LogLevel(level))
 }
 
-fn parse(level: &str) -> Result<EnvFilter, Fault> {
+/// A level as the settings name it.
+///
+/// # Errors
+/// It is none.
+pub fn parse(level: &str) -> Result<EnvFilter, Fault> {
     EnvFilter::try_new(level).map_err(|e| {
         Fault::Config(format!("`log.level` is `{level}`: {e}; use error, warn, info, debug or trace"))
     })

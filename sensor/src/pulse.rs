@@ -32,6 +32,8 @@ pub struct Pulse {
     pub live: RwLock<Option<Live>>,
     /// The models at work.
     pub slot: Arc<ModelSlot>,
+    /// Why the installed model was not taken at the start, if it was not.
+    pub model_refused: Option<String>,
     /// The store's writer.
     pub writer: WriterHandle,
     /// What the recorder has found.
@@ -193,6 +195,10 @@ impl Pulse {
             reloads: serving.generation,
             agreement: reports.and_then(|r| r.shadow.agreement_share()),
         };
+        // A model that has been installed since then has put it right.
+        if let Some(why) = self.model_refused.as_ref().filter(|_| serving.generation == 0) {
+            status.complain(Health::Degraded, why.clone());
+        }
         if let Some(unsound) = reports.map(|r| r.health.unsound).filter(|n| *n > 0) {
             status.complain(Health::Critical, format!("the model gave {unsound} scores that are no number from 0 to 1; roll it back: taphound model rollback"));
         }

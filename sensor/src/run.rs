@@ -162,5 +162,6 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
         let _ = thread.join();
     }
     let _ = Arc::strong_count(&sensor.feed);
+    drop(sensor.locked);
     outcome.map(|_| ())
 }

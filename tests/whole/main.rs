@@ -15,6 +15,7 @@ mod outside;
 mod packaging;
 mod prompt;
 mod replay;
+mod run;
 mod store;
 mod tidy;
 

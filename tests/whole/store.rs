@@ -75,7 +75,7 @@ fn start(path: &Path, first: u64, shim: &[(&str, PathBuf)]) -> Child {
 }
 
 /// Compiles the shim into `folder`.
-fn shim(folder: &Path) -> PathBuf {
+pub(crate) fn shim(folder: &Path) -> PathBuf {
     let made = folder.join("shim.so");
     let source = crate::repo().join("tests/whole/store/shim.c");
     let compiled = Command::new("cc")
@@ -129,7 +129,7 @@ fn rounds(short: u64, full: u64) -> u64 {
 }
 
 /// A random number from the clock's last digits is random enough to choose a moment.
-fn random(state: &mut u64) -> u64 {
+pub(crate) fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;

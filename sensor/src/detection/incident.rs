@@ -121,6 +121,8 @@ pub struct Incident {
     evidence: f64,
     /// Once confirmed: shown, or why not.
     standing: Standing,
+    /// Alerts that nobody has been told of yet: bit `i` stands for `alerts[i]`.
+    untold: u64,
     pub(super) changed: bool,
 }
 
@@ -134,7 +136,7 @@ enum Standing {
 
 impl Incident {
     /// Alerts of one incident that are shown; the rest is counted.
-    pub const ALERTS_MAX: usize = 64;
+    pub const ALERTS_MAX: usize = u64::BITS as usize;
     /// Detections of one incident that are kept in the store; what comes then is counted in the incident.
     pub const DETECTIONS_MAX: u64 = 1024;
     /// Detections that confirm an incident when no behaviour counter does (`docs/decisions/0003-detection.md`): so many
@@ -162,6 +164,7 @@ impl Incident {
             confirmed: false,
             evidence: 0.0,
             standing: Standing::Undecided,
+            untold: 0,
             changed: true,
         }
     }
@@ -292,6 +295,7 @@ impl Incident {
         }
         if shown {
             self.make_room();
+            self.untold |= 1 << self.alerts.len();
             self.alerts.push(detection.clone());
         }
         self.confirm();
@@ -306,6 +310,8 @@ impl Incident {
         if self.alerts.len() == Self::ALERTS_MAX {
             let oldest = self.alerts.iter().position(|a| a.revised).unwrap_or(0);
             self.alerts.remove(oldest);
+            let before = (1 << oldest) - 1;
+            self.untold = (self.untold & before) | (self.untold >> 1 & !before);
         }
     }
 
@@ -364,7 +370,18 @@ impl Incident {
             self.shown_us = self.shown_us.into_iter().chain(other.shown_us).min();
         }
         let room = Self::ALERTS_MAX.saturating_sub(self.alerts.len());
+        // What was told of it was told under the id of `other`.
+        self.untold |= other.untold.checked_shl(self.alerts.len() as u32).unwrap_or(0);
         self.alerts.extend(other.alerts.into_iter().take(room));
+    }
+
+    /// Alerts that have come since [`Incident::told`].
+    pub fn untold(&self) -> impl Iterator<Item = &Detection> {
+        self.alerts.iter().enumerate().filter(|(i, _)| self.untold >> i & 1 == 1).map(|(_, alert)| alert)
+    }
+
+    pub(super) fn told(&mut self) {
+        self.untold = 0;
     }
 }
 

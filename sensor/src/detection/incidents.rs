@@ -238,6 +238,7 @@ impl Incidents {
         for incident in self.all.values_mut().filter(|i| i.changed && i.is_shown()) {
             incident.changed = false;
             changed(incident);
+            incident.told();
         }
         std::mem::take(&mut self.moved)
     }

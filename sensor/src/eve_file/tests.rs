@@ -39,3 +39,15 @@ fn a_moved_file_is_opened_anew() {
     thread.join().unwrap();
     assert_eq!((lines_in(&path), lines_in(&moved)), (1, 1));
 }
+
+#[test]
+fn half_a_line_of_a_killed_run_does_not_spoil_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("eve.json");
+    std::fs::write(&path, "{}\n{\"half").unwrap();
+    let (handle, thread) = open(&path, 0, 0).unwrap().start().unwrap();
+    handle.write(b"{}\n".to_vec());
+    drop(handle);
+    thread.join().unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n{\"half\n{}\n");
+}

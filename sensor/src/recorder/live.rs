@@ -74,7 +74,6 @@ pub struct LiveDesk {
 
 /// What listeners know of an incident.
 struct Told {
-    alerts: usize,
     at_us: u64,
     severity: Severity,
 }
@@ -222,7 +221,6 @@ impl LiveDesk {
     fn tell_incident(&mut self, incident: &Incident) {
         let severity = incident.severity();
         let known = self.told.get(&incident.id);
-        let from = known.map_or(0, |told| told.alerts);
         let due = known.is_none_or(|told| {
             severity > told.severity || self.now_us.saturating_sub(told.at_us) >= INCIDENT_EVERY_US
         });
@@ -236,11 +234,11 @@ impl LiveDesk {
                 self.told.retain(|_, told| told.at_us > median);
             }
         }
-        for alert in incident.alerts.iter().skip(from) {
+        for alert in incident.untold() {
             self.tell_alert(alert, incident, severity);
         }
         let at_us = if due { self.now_us } else { known_at(&self.told, &incident.id) };
-        self.told.insert(incident.id.clone(), Told { alerts: incident.alerts.len(), at_us, severity });
+        self.told.insert(incident.id.clone(), Told { at_us, severity });
         if due {
             let body = export::incident_object(incident);
             self.outlets.telling.tell(Notice { topic: Topic::Incident, severity: Some(severity), body });

@@ -1,5 +1,6 @@
 //! Puts a running sensor together: settings, files, sockets, then the sandbox, then threads.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
@@ -30,7 +31,7 @@ use crate::sandbox;
 use crate::service::{Parts, Service, wall_clock_us};
 use crate::slot::ModelSlot;
 use crate::suppression::Suppressions;
-use crate::writer::{StoreNews, Writer, WriterSettings};
+use crate::writer::{StoreNews, Writer, WriterSettings, opener};
 
 /// A sensor at work.
 pub(super) struct Sensor {
@@ -46,6 +47,8 @@ pub(super) struct Sensor {
     pub(super) stop: watch::Sender<bool>,
     /// The API, when it has a socket.
     pub(super) serving: Option<tokio::task::JoinHandle<()>>,
+    /// Held to the end: one sensor a state folder.
+    pub(super) locked: File,
 }
 
 impl Sensor {
@@ -55,11 +58,12 @@ impl Sensor {
         let level = logging::start(&config.log)?;
         let state_dir = config.sensor.state_dir.clone();
         make_folder(&state_dir)?;
+        let locked = lock(&state_dir)?;
         let started_us = wall_clock_us();
-        let slot = Arc::new(ModelSlot::new(model(&config)?));
+        let (model, model_refused) = model(&config)?;
+        let slot = Arc::new(ModelSlot::new(model));
         let store_path = state_dir.join("taphound.db");
-        let store = open_store(&store_path, &config)?;
-        let detector = detector(&config, &store)?;
+        let detector = detector(&config, open_store(&store_path)?.as_ref())?;
         let listener = server::bind(&config.control.socket, &config.control.group)?;
         let eve = match config.eve.path.as_os_str().is_empty() {
             true => None,
@@ -74,7 +78,10 @@ impl Sensor {
         let (feed, telling, notices) = Feed::new(started_us);
         let passing = Arc::clone(&feed);
         spawn("feed", move || passing.pass_on(&notices))?;
-        let (writer, handle) = Writer::spawn(store, WriterSettings::default(), tell_store_news)
+        // The writer opens it again by itself, and whenever it has to: a store that is gone may come back.
+        let outbox_of = config.outbox.enabled.then(|| config.sensor.id.clone());
+        let open = opener(store_path.clone(), limits(&config), outbox_of);
+        let (writer, handle) = Writer::spawn_opening(open, WriterSettings::default(), tell_store_news)
             .map_err(|e| Fault::Software(format!("the writer's thread cannot be started ({e})")))?;
         let (suppressions, found) = (Arc::new(Suppressions::default()), Arc::new(Found::default()));
         let outlets = Outlets {
@@ -97,6 +104,7 @@ impl Sensor {
             store_path,
             live: RwLock::new(live),
             slot,
+            model_refused,
             writer: handle,
             found,
             feed: Arc::clone(&feed),
@@ -128,6 +136,7 @@ impl Sensor {
             runtime,
             stop,
             serving,
+            locked,
         })
     }
 
@@ -198,21 +207,44 @@ fn make_folder(path: &Path) -> Result<(), Fault> {
     std::fs::create_dir_all(path).map_err(|e| Fault::creating(path, &e))
 }
 
-/// The model to start with. One that is installed and unsound does not keep the sensor from working.
-fn model(config: &Config) -> Result<crate::scoring::Model, Fault> {
+/// Takes the state folder for this process. The lock goes with the process, however it ends.
+fn lock(state_dir: &Path) -> Result<File, Fault> {
+    let path = state_dir.join("lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(|e| Fault::creating(&path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::CannotCreate(format!(
+            "{}: another sensor works in this folder; stop it, or set another `sensor.state_dir`",
+            state_dir.display()
+        ))),
+        Err(TryLockError::Error(e)) => Err(Fault::creating(&path, &e)),
+    }
+}
+
+/// The model to start with, and why it is not the installed one: one that is unsound does not keep the sensor from working.
+fn model(config: &Config) -> Result<(crate::scoring::Model, Option<String>), Fault> {
     let (trust, keys) = check::trust(&config.model.keys_dir)?;
     let (model, refused) = installed::load(&config.sensor.state_dir, &trust)?;
-    if let Some(fault) = refused {
+    if let Some(fault) = &refused {
         tracing::error!(event = "model_refused", error = %fault, "the installed model cannot be used");
     }
     let digest = model.artifact().digest();
     tracing::info!(event = "model_loaded", version = model.version(), %digest, keys, "model loaded");
-    Ok(model)
+    Ok((model, refused.map(|fault| fault.to_string())))
 }
 
-fn open_store(path: &Path, config: &Config) -> Result<Store, Fault> {
-    let store = Store::open(path).map_err(|e| Fault::BadData(e.to_string()))?.with_limits(limits(config));
-    Ok(if config.outbox.enabled { store.with_outbox(&config.sensor.id) } else { store })
+/// The store, for a look at what an earlier run left there. One that is another's is refused; one that cannot be opened now (a full
+/// disk, one that is gone) costs history and not packets: the writer goes on trying.
+fn open_store(path: &Path) -> Result<Option<Store>, Fault> {
+    match Store::open(path) {
+        Ok(store) => Ok(Some(store)),
+        Err(e) if e.is_refusal() => Err(Fault::BadData(e.to_string())),
+        Err(e) => {
+            tracing::error!(event = "store_failing", reason = %e, "the store cannot be opened; it will be tried again");
+            Ok(None)
+        }
+    }
 }
 
 /// What the settings say of classes, over what the store would keep without them.
@@ -248,8 +280,9 @@ fn limits(config: &Config) -> Limits {
 }
 
 /// The judge, with what the burn-in of an earlier run has learned.
-fn detector(config: &Config, store: &Store) -> Result<Detector, Fault> {
-    let kept = store.setting(BUDGET_STATE).map_err(|e| Fault::Io(e.to_string()))?;
+fn detector(config: &Config, store: Option<&Store>) -> Result<Detector, Fault> {
+    let kept = store.map(|store| store.setting(BUDGET_STATE)).transpose();
+    let kept = kept.map_err(|e| Fault::Io(e.to_string()))?.flatten();
     let state = match kept.map(|bytes| serde_json::from_slice(&bytes)) {
         Some(Ok(state)) => state,
         Some(Err(e)) => {

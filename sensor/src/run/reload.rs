@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use super::build::{Sensor, settings};
 use crate::config::Config;
+use crate::logging;
 
 /// Reads the settings again.
 pub(super) fn reload(sensor: &Sensor) {
@@ -14,7 +15,8 @@ pub(super) fn reload(sensor: &Sensor) {
             return;
         }
     };
-    if let Err(fault) = sensor.level.set(&config.log.level) {
+    // All or nothing: what can be wrong is looked at before anything changes.
+    if let Err(fault) = logging::parse(&config.log.level) {
         tracing::error!(event = "reload_refused", error = %fault, "the settings stay as they were");
         return;
     }
@@ -22,9 +24,13 @@ pub(super) fn reload(sensor: &Sensor) {
     if let Some(live) = &*live {
         let filter = &config.capture.filter;
         if let Err(fault) = live.set_filter((!filter.is_empty()).then_some(filter)) {
-            tracing::error!(event = "reload_refused", error = %fault, "the filter stays as it was");
+            tracing::error!(event = "reload_refused", error = %fault, "the settings stay as they were");
             return;
         }
+    }
+    if let Err(fault) = sensor.level.set(&config.log.level) {
+        tracing::error!(event = "reload_refused", error = %fault, "the log's level stays as it was");
+        return;
     }
     let waiting = needs_restart(&sensor.config, &config);
     if waiting.is_empty() {
@@ -47,6 +53,7 @@ fn needs_restart(before: &Config, now: &Config) -> Vec<&'static str> {
         ("[capture] (all but filter)", before.capture != capture),
         ("[meter]", before.meter != now.meter),
         ("[model]", before.model != now.model),
+        ("[detection]", before.detection != now.detection),
         ("[store]", before.store != now.store),
         ("[outbox]", before.outbox != now.outbox),
         ("[control]", before.control != now.control),

@@ -152,10 +152,11 @@ fn memory_stays_flat_under_a_flood() {
 }
 
 #[test]
-#[ignore = "ten minutes; `make proof-capture` runs it, built for speed"]
+#[ignore = "ten minutes (or FLOOD_SECONDS); `make proof-capture` runs it, built for speed"]
 fn proof_of_flat_memory_under_a_flood_of_ten_minutes() {
     if ran_in_namespace("live_wire::rates::proof_of_flat_memory_under_a_flood_of_ten_minutes") {
         return;
     }
-    withstand_flood(50_000, 600.0, 1_000_000);
+    let seconds = std::env::var("FLOOD_SECONDS").map_or(600.0, |seconds| seconds.parse().unwrap());
+    withstand_flood(50_000, seconds, 1_000_000);
 }

@@ -166,3 +166,35 @@ fn the_oldest_incident_is_forgotten_when_there_are_too_many() {
     assert_eq!(incidents.all.values().count(), Incidents::KEPT_MAX);
     assert_eq!(incidents.forgotten(), 10);
 }
+
+#[test]
+fn an_alert_is_told_of_once_even_when_its_incident_is_swallowed() {
+    let mut incidents = Incidents::default();
+    let mut told: Vec<String> = Vec::new();
+    let mut tell = |incidents: &mut Incidents| {
+        incidents.take_changes(|incident| told.extend(incident.untold().map(|alert| alert.id.clone())));
+    };
+    // One is told of before it is swallowed, one after, and both have alerts that nobody knows then.
+    for n in 0..8 {
+        add(&mut incidents, detection(&format!("dos {n}"), Category::Dos, ip(1), ip(2), START + n));
+        if n == 5 {
+            tell(&mut incidents);
+        }
+    }
+    for n in 0..7 {
+        add(&mut incidents, detection(&format!("scan {n}"), Category::Scan, ip(1), ip(2), START + n));
+        if n == 5 {
+            tell(&mut incidents);
+        }
+    }
+    let scope = scope_of(Category::Scan, ip(1), ip(2), 22);
+    add(&mut incidents, detection("dos 8", Category::Dos, ip(1), ip(2), START + 20));
+    incidents.absorb(scope, |other| other.scope.category == Category::Dos);
+    add(&mut incidents, detection("scan 7", Category::Scan, ip(1), ip(2), START + 30));
+    tell(&mut incidents);
+    tell(&mut incidents);
+    told.sort();
+    let mut all: Vec<String> = (0..9).map(|n| format!("dos {n}")).collect();
+    all.extend((0..8).map(|n| format!("scan {n}")));
+    assert_eq!(told, all);
+}
