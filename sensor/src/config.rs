@@ -220,7 +220,7 @@ pub struct Detection {
 pub struct Retention {
     /// Largest size of the database in MiB; the oldest plain flows make room first.
     pub size_max_mib: u64,
-    /// Plain flows kept a second; those with an alert are kept always.
+    /// Plain flows kept a second of capture time, and four times as many of those called attacks.
     pub flows_per_second: u32,
     /// Most plain flows kept.
     pub flows_max: u64,

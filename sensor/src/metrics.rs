@@ -65,6 +65,18 @@ pub fn render(status: &Status) -> String {
     add("taphound_alerts_total", "Alerts shown.", COUNTER, one(status.traffic.alerts as f64));
     add("taphound_incidents_total", "Incidents.", COUNTER, one(status.traffic.incidents as f64));
     add(
+        "taphound_alerts_suppressed_total",
+        "Alerts that a suppression hid.",
+        COUNTER,
+        one(status.traffic.suppressed as f64),
+    );
+    add(
+        "taphound_flows_not_kept_total",
+        "Flows judged and not stored, for there were more than are kept a second.",
+        COUNTER,
+        one(status.traffic.flows_not_kept as f64),
+    );
+    add(
         "taphound_flow_table_flows_max",
         "Most flows that the table holds.",
         GAUGE,

@@ -54,6 +54,9 @@ pub struct Look {
     bytes: u64,
     flows: u64,
     rates: (f64, f64, f64),
+    /// Records and events that nobody judged, and their rate.
+    shed: u64,
+    shed_rate: f64,
 }
 
 impl Pulse {
@@ -74,6 +77,8 @@ impl Pulse {
                 flows_max: self.flows_max,
                 alerts: self.found.alerts.load(Ordering::Relaxed),
                 incidents: self.found.incidents.load(Ordering::Relaxed),
+                suppressed: self.found.suppressed.load(Ordering::Relaxed),
+                flows_not_kept: self.found.flows_not_kept.load(Ordering::Relaxed),
                 ..Traffic::default()
             },
             feed: FeedStatus {
@@ -96,6 +101,7 @@ impl Pulse {
 
     fn note_traffic(&self, status: &mut Status, reports: &Reports, now_us: u64) {
         let (packets, bytes, flows) = (reports.packets.received, reports.intake.bytes, reports.flows.started);
+        let shed = reports.scores.shed_unscored + reports.scores.events_shed + reports.packets.shed;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let span_us = now_us.saturating_sub(last.at_us);
         if span_us >= Self::LOOK_US {
@@ -105,10 +111,12 @@ impl Pulse {
             } else {
                 (rate(packets, last.packets), rate(bytes, last.bytes) * 8.0, rate(flows, last.flows))
             };
-            *last = Look { at_us: now_us, packets, bytes, flows, rates };
+            let shed_rate = if last.at_us == 0 { 0.0 } else { rate(shed, last.shed) };
+            *last = Look { at_us: now_us, packets, bytes, flows, rates, shed, shed_rate };
         }
         let t = &mut status.traffic;
         (t.packets_per_second, t.bits_per_second, t.flows_per_second) = last.rates;
+        let shed_rate = last.shed_rate;
         drop(last);
         t.flows_active = reports.flows.active;
         status.sources = sources(reports);
@@ -135,6 +143,15 @@ impl Pulse {
                     format!("{interface}: frames of up to {longest} bytes, longer than its MTU; turn offloading off: ethtool -K {interface} gro off lro off gso off tso off"),
                 ),
             }
+        }
+        if shed_rate > 0.0 {
+            status.complain(
+                Health::Degraded,
+                format!(
+                    "{} records and events a second are not judged: scoring does not keep up; filter, or give it another core",
+                    crate::status::short(shed_rate)
+                ),
+            );
         }
         let (kernel, interface) = reports.dropped();
         if kernel + interface > reports.packets.received / 1000 && reports.packets.received > 0 {

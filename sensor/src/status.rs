@@ -119,6 +119,10 @@ pub struct Traffic {
     pub alerts: u64,
     /// Incidents since the start.
     pub incidents: u64,
+    /// Alerts that a suppression hid since the start.
+    pub suppressed: u64,
+    /// Flows not kept since the start, for there were more than are kept a second.
+    pub flows_not_kept: u64,
 }
 
 /// The three identities, by term, as in `--summary json`.

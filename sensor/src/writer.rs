@@ -28,6 +28,8 @@ use work::Work;
 pub struct WriterSettings {
     /// Batches that wait; more are dropped and counted.
     pub queue_batches_max: usize,
+    /// Rows that wait in them, about a kilobyte each; beyond, a whole batch is dropped and counted.
+    pub queue_rows_max: u64,
     /// Commands that wait; more are answered with [`WriteError::Busy`].
     pub queue_commands_max: usize,
     /// A group is committed when it has so many rows,
@@ -48,6 +50,7 @@ impl Default for WriterSettings {
     fn default() -> Self {
         Self {
             queue_batches_max: 1_024,
+            queue_rows_max: 65_536,
             queue_commands_max: 256,
             group_rows: 8_192,
             group_every: Duration::from_millis(20),
@@ -147,7 +150,8 @@ impl Writer {
         let (commands, commands_in) = bounded(settings.queue_commands_max);
         let (stop, stop_in) = bounded(1);
         let counters = Arc::new(Counters::default());
-        let handle = WriterHandle { batches, commands, counters: Arc::clone(&counters) };
+        let rows_max = settings.queue_rows_max;
+        let handle = WriterHandle { batches, commands, counters: Arc::clone(&counters), rows_max };
         let inputs = Inputs { batches: batches_in, commands: commands_in, stop: stop_in };
         let thread = std::thread::Builder::new()
             .name("writer".into())
@@ -175,6 +179,7 @@ pub struct WriterHandle {
     batches: Sender<Batch>,
     commands: Sender<Command>,
     counters: Arc<Counters>,
+    rows_max: u64,
 }
 
 impl WriterHandle {
@@ -183,7 +188,12 @@ impl WriterHandle {
         if batch.is_empty() {
             return true;
         }
+        let room = self.counters.queued() < self.rows_max;
         self.counters.offered(&batch);
+        if !room {
+            self.counters.dropped(&batch);
+            return false;
+        }
         match self.batches.try_send(batch) {
             Ok(()) => true,
             Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {

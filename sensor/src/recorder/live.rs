@@ -35,7 +35,7 @@ pub struct Outlets {
     pub eve: Option<(EveHandle, bool)>,
     /// What is not to be shown.
     pub suppressions: Arc<Suppressions>,
-    /// Plain flows kept a second of capture time; alerted ones are kept always.
+    /// Plain flows kept a second of capture time, and four times as many alerted ones.
     pub flows_per_second: u32,
     /// Items go to the outbox: all alerted flows, and of the others this share.
     pub outbox_share: Option<f64>,
@@ -50,7 +50,7 @@ pub struct Found {
     pub suppressed: AtomicU64,
     /// Incidents.
     pub incidents: AtomicU64,
-    /// Plain flows that were not kept, for there were more than are kept a second.
+    /// Flows that were not kept, for there were more than are kept a second.
     pub flows_not_kept: AtomicU64,
 }
 
@@ -64,6 +64,7 @@ pub struct LiveDesk {
     /// Flows that have not ended and that the forest called an attack at some point.
     alerted: HashSet<FlowId>,
     budget: Budget,
+    alerted_budget: Budget,
     predictions: Budget,
     told: HashMap<String, Told>,
     now_us: u64,
@@ -86,6 +87,8 @@ const KEEP_EVERY_US: u64 = 10_000_000;
 const PREDICTIONS_PER_SECOND: u32 = 200;
 /// An incident's changes are told no more often.
 const INCIDENT_EVERY_US: u64 = 1_000_000;
+/// A flood's flows are alike: so many times the plain ones are kept a second.
+const ALERTED_TIMES: u32 = 4;
 /// Flows at once whose early verdict is remembered.
 const ALERTED_MAX: usize = 65_536;
 /// Incidents whose telling is remembered.
@@ -103,6 +106,7 @@ impl LiveDesk {
         };
         Self {
             budget: Budget::new(outlets.flows_per_second),
+            alerted_budget: Budget::new(outlets.flows_per_second.saturating_mul(ALERTED_TIMES)),
             predictions: Budget::new(PREDICTIONS_PER_SECOND),
             kept: (0, detector.incidents().budget().state().clone()),
             outlets,
@@ -137,7 +141,8 @@ impl LiveDesk {
         let attack = verdict != Verdict::Benign;
         let id = self.flow_id(record);
         let alerted = self.alerted.remove(&id) || attack;
-        if !alerted && !self.budget.allows(self.now_us) {
+        let budget = if alerted { &mut self.alerted_budget } else { &mut self.budget };
+        if !budget.allows(self.now_us) {
             self.found.flows_not_kept.fetch_add(1, Ordering::Relaxed);
             return;
         }

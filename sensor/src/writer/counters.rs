@@ -140,6 +140,11 @@ struct State {
 }
 
 impl Counters {
+    /// Rows on their way, of all kinds.
+    pub(super) fn queued(&self) -> u64 {
+        self.rows.iter().map(|kind| kind.queued.load(Relaxed)).sum()
+    }
+
     pub(super) fn offered(&self, batch: &Batch) {
         self.each(batch, |counters, rows| {
             counters.made.fetch_add(rows, Relaxed);
