@@ -39,7 +39,8 @@ export function short(n) {
   return n === 0 ? "0" : Number(n.toPrecision(3)).toString();
 }
 
-export const bytes = (n) => `${short(n)}B`;
+/** Bytes, or what has another unit: `226 kB`. */
+export const bytes = (n, unit = "B") => short(n).replace(/[kMG]?$/, (prefix) => ` ${prefix}${unit}`);
 
 /** A probability: `0.97`. */
 export const score = (p) => (p === null || p === undefined ? "" : p.toFixed(2));
@@ -81,7 +82,7 @@ export function technique(category) {
   return known ? `${known[0]} ${known[1]} (${known[2]})` : null;
 }
 
-const UNITS = { us: span, bytes: (n) => `${short(n)} B`, rate: (n) => `${short(n)}/s`, packets: short, "bytes/s": (n) => `${short(n)} B/s` };
+const UNITS = { us: span, bytes, rate: (n) => `${short(n)}/s`, packets: short, "bytes/s": (n) => bytes(n, "B/s") };
 function unit(feature) {
   if (feature.includes("Bytes/s")) return "bytes/s";
   if (feature.includes("/s")) return "rate";

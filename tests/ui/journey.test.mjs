@@ -156,6 +156,22 @@ test("drift compares features with what the model was trained on", async () => {
   assert.ok(values.every((v) => v >= 0) && values.some((v) => v > 0) && [...values].sort((a, b) => b - a).join() === values.join());
 });
 
+test("the stability index is what its formula says", async () => {
+  const found = await page.evaluate(async () => {
+    const { psi } = await import("/ui/views/drift.js");
+    const probabilities = Array.from({ length: 11 }, (_, i) => i / 10);
+    const quantiles = probabilities.map((p) => p * 100);
+    const even = Array.from({ length: 100 }, (_, i) => i + 0.5);
+    return [psi(even, quantiles, probabilities), psi(even.map((v) => v / 10), quantiles, probabilities), psi(even.map(() => 0), quantiles.map(() => 0), probabilities)];
+  });
+  const [here, rest] = [100.5 / 105, 0.5 / 105];
+  const moved = (here - 0.1) * Math.log(here / 0.1) + 9 * (rest - 0.1) * Math.log(rest / 0.1);
+  for (const [i, psi, bins] of [[0, 0, 10], [1, moved, 10], [2, 0, 1]]) {
+    assert.equal(found[i].bins, bins);
+    assert.ok(Math.abs(found[i].psi - psi) < 1e-9, `${found[i].psi} is not ${psi}`);
+  }
+});
+
 test("the page met no fault, and asked nobody else", () => {
   assert.deepEqual(page.faults, []);
 });
