@@ -165,8 +165,19 @@ impl<'a> Daemon<'a> {
     /// Rows that the control socket gives for `operation`.
     fn ask(&self, operation: &str) -> Vec<Value> {
         let mut client = Client::connect(&self.place.path("control.sock")).unwrap();
-        let answer = client.ask(operation, json!({"limit": 10_000})).unwrap();
-        answer["items"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
+        let (mut rows, mut cursor) = (Vec::new(), Value::Null);
+        loop {
+            let page = match &cursor {
+                Value::Null => json!({"limit": 1_000}),
+                next => json!({"limit": 1_000, "cursor": next}),
+            };
+            let answer = client.ask(operation, page).unwrap();
+            rows.extend(answer["items"].as_array().unwrap_or_else(|| panic!("{answer}")).clone());
+            cursor = answer["next"].clone();
+            if cursor.is_null() {
+                return rows;
+            }
+        }
     }
 
     fn signal(&self, name: &str) {

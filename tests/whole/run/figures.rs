@@ -23,7 +23,9 @@ fn an_idle_sensor_is_small_and_ready_soon() {
         starts.push((started.elapsed().as_millis(), daemon.footprint().1));
         std::thread::sleep(Duration::from_millis(1500));
         let (resident_kib, _) = daemon.footprint();
-        assert!(resident_kib <= 64 << 10, "{resident_kib} KiB");
+        // Unoptimised code is larger.
+        let most_mib = if cfg!(debug_assertions) { 96 } else { 64 };
+        assert!(resident_kib <= most_mib << 10, "{resident_kib} KiB");
         if starts.len() == 1 {
             println!("measured idle sensor: {resident_kib} KiB resident after 1.5 s");
         }

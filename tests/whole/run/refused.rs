@@ -12,8 +12,8 @@ fn a_key_that_does_not_exist_is_named() {
     let (code, text) = place.refused();
     assert_eq!(code, 78, "{text}");
     assert!(text.contains("fliter") && text.contains("filter") && text.contains("taphound.toml"), "{text}");
-    let mut command = Place::new("").command();
-    let (code, text) = told(&command.env("TAPHOUND__CAPTURE__FLITER", "udp").output().unwrap());
+    let place = Place::new("");
+    let (code, text) = told(&place.command().env("TAPHOUND__CAPTURE__FLITER", "udp").output().unwrap());
     assert_eq!(code, 78, "{text}");
     assert!(text.contains("FLITER") || text.contains("fliter"), "{text}");
 }
