@@ -50,6 +50,9 @@ bench-forest: ## what judging, learning, explaining and loading cost a forest, i
 	cargo build --release --locked -p bench
 	target/release/bench forest data/base.csv.zst target/bench/forest
 
+bench-api: build ## POST /predict beside GET /healthz under open-loop load: latency and CPU time (a minute)
+	@scripts/bench-api
+
 bench-peers-forest: ## the forest beside river's, MOA's and irithyll-core's in one run (ten minutes; needs Python 3)
 	bench/forest/run
 

@@ -1,7 +1,7 @@
 //! Open-loop load on a sensor's API: requests leave on schedule whether or not answers come, so waiting is measured, not hidden.
 //!
-//! `load ADDRESS TOKEN RATE SECONDS`: for `/healthz` and `/predict` in turn, latency from when a request should have left, and
-//! the ratio of the two.
+//! `load ADDRESS TOKEN RATE SECONDS [PID]`: for `/healthz` and `/predict` in turn, latency from when a request should have left, and
+//! the ratio of the two; with the sensor's process id also the CPU time that an answer costs it, which a busy machine distorts less.
 
 #![allow(clippy::disallowed_methods)] // a load generator measures time
 #![allow(clippy::print_stdout)]
@@ -19,9 +19,15 @@ struct Outcome {
     latencies_us: Vec<u64>,
     failed: u64,
     seconds: f64,
+    /// The sensor's, all threads, user and system; 0 when nobody said which process it is.
+    cpu_us: u64,
 }
 
 impl Outcome {
+    fn cpu_us_each(&self) -> f64 {
+        self.cpu_us as f64 / self.latencies_us.len().max(1) as f64
+    }
+
     fn quantile_us(&self, q: f64) -> u64 {
         let last = self.latencies_us.len().saturating_sub(1);
         self.latencies_us.get((q * last as f64) as usize).copied().unwrap_or(0)
@@ -30,10 +36,11 @@ impl Outcome {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, token, rate, seconds] = &arguments[..] else {
-        eprintln!("load: give ADDRESS TOKEN RATE SECONDS, as 127.0.0.1:8765 eyJ... 500 10");
+    let [address, token, rate, seconds, pid @ ..] = &arguments[..] else {
+        eprintln!("load: give ADDRESS TOKEN RATE SECONDS [PID], as 127.0.0.1:8765 eyJ... 500 10");
         return ExitCode::from(64);
     };
+    let pid = pid.first().map(String::as_str);
     let (Ok(rate), Ok(seconds)) = (rate.parse::<u32>(), seconds.parse::<u32>()) else {
         eprintln!("load: RATE (requests a second) and SECONDS are whole numbers");
         return ExitCode::from(64);
@@ -50,44 +57,58 @@ fn main() -> ExitCode {
     let rounds = 5;
     let (mut healths, mut predictions) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        healths.push(load(address, &health, rate, seconds / rounds));
-        predictions.push(load(address, &predict, rate, seconds / rounds));
+        healths.push(load(address, &health, rate, seconds / rounds, pid));
+        predictions.push(load(address, &predict, rate, seconds / rounds, pid));
     }
     let (health, predict) = (joined(healths), joined(predictions));
     for (name, outcome) in [("/healthz", &health), ("/predict", &predict)] {
         println!(
-            "{name:<9} {:>7} answers, {} failed, {:>7.0} a second, p50 {:>6} us, p99 {:>6} us",
+            "{name:<9} {:>7} answers, {} failed, {:>7.0} a second, p50 {:>6} us, p99 {:>6} us, {:>5.0} us of CPU each",
             outcome.latencies_us.len(),
             outcome.failed,
             outcome.latencies_us.len() as f64 / outcome.seconds,
             outcome.quantile_us(0.5),
-            outcome.quantile_us(0.99)
+            outcome.quantile_us(0.99),
+            outcome.cpu_us_each()
         );
     }
     let ratio = |q: f64| predict.quantile_us(q) as f64 / health.quantile_us(q).max(1) as f64;
     let more = |q: f64| predict.quantile_us(q) as i64 - health.quantile_us(q) as i64;
     println!(
-        "ratio     p50 {:.2} ({:+} us), p99 {:.2} ({:+} us)",
+        "ratio     p50 {:.2} ({:+} us), p99 {:.2} ({:+} us), CPU {:.2} ({:+.0} us)",
         ratio(0.5),
         more(0.5),
         ratio(0.99),
-        more(0.99)
+        more(0.99),
+        predict.cpu_us_each() / health.cpu_us_each().max(1.0),
+        predict.cpu_us_each() - health.cpu_us_each()
     );
     ExitCode::from(u8::from(health.failed + predict.failed > 0))
 }
 
 fn joined(parts: Vec<Outcome>) -> Outcome {
-    let mut whole = Outcome { latencies_us: Vec::new(), failed: 0, seconds: 0.0 };
+    let mut whole = Outcome { latencies_us: Vec::new(), failed: 0, seconds: 0.0, cpu_us: 0 };
     for part in parts {
         whole.latencies_us.extend(part.latencies_us);
         whole.failed += part.failed;
         whole.seconds += part.seconds;
+        whole.cpu_us += part.cpu_us;
     }
     whole.latencies_us.sort_unstable();
     whole
 }
 
-fn load(address: &str, request: &str, rate: u32, seconds: u32) -> Outcome {
+/// CPU time that a process has used, microseconds (proc(5): in hundredths of a second).
+fn cpu_us(pid: Option<&str>) -> u64 {
+    let stat =
+        pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+        * 10_000
+}
+
+fn load(address: &str, request: &str, rate: u32, seconds: u32, pid: Option<&str>) -> Outcome {
+    let used = cpu_us(pid);
     let begun = Instant::now();
     let each = Duration::from_secs(1) * CONNECTIONS / rate.max(1);
     let count = (rate * seconds / CONNECTIONS).max(1);
@@ -102,7 +123,8 @@ fn load(address: &str, request: &str, rate: u32, seconds: u32) -> Outcome {
         latencies_us.extend(part);
         failed += lost;
     }
-    Outcome { latencies_us, failed, seconds: begun.elapsed().as_secs_f64() }
+    let seconds = begun.elapsed().as_secs_f64();
+    Outcome { latencies_us, failed, seconds, cpu_us: cpu_us(pid).saturating_sub(used) }
 }
 
 /// One connection: requests on schedule, answers read by a thread of their own, so that a slow answer holds back no request.

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod counts;
+mod document;
 mod envelope;
 mod feed;
 mod legacy;
@@ -27,7 +28,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use tokio::sync::watch;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -152,15 +152,5 @@ fn documented(upload_max: usize) -> OpenApiRouter<Arc<Door>> {
 /// The document of every route.
 #[must_use]
 pub fn openapi() -> OpenApi {
-    let mut document = documented(BODY_MAX).into_openapi();
-    document.info.title = "Taphound".to_owned();
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
-    document.info.description =
-        Some("A network intrusion sensor that learns: alerts, reasons, labels.".to_owned());
-    document.info.contact = None;
-    let components = document.components.get_or_insert_default();
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    components.security_schemes.insert("token".to_owned(), bearer.into());
-    document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
-    document
+    document::complete(documented(BODY_MAX).into_openapi())
 }

@@ -74,7 +74,11 @@ fn list(arguments: &SearchArgs, op: &str, table: fn(&[Value]) -> String) -> Resu
     if let Some(id) = &arguments.id {
         return tell(show, &format!("{op}/show"), json!({"id": id}), tables::whole);
     }
-    let search = serde_json::to_value(arguments.search()).unwrap_or_default();
+    let mut search = arguments.search();
+    if op == "alerts" {
+        search.suppressed = Some(arguments.suppressed);
+    }
+    let search = serde_json::to_value(search).unwrap_or_default();
     tell(show, op, search, |page| {
         let rows = page["items"].as_array().map_or(&[][..], Vec::as_slice);
         let more = page["next"].as_str().map_or(String::new(), |next| format!("\nmore: --cursor {next}"));

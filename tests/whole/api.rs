@@ -1,6 +1,9 @@
-//! The API as its users meet it: a replay that is served, and every command of `docs/api.md`.
+//! The API as its users meet it: a replay that is served, sockets of systemd's, and every command of `docs/api.md`.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -110,4 +113,53 @@ fn every_command_of_the_documentation_works() {
     }
     assert!(ran >= 6, "docs/api.md has {ran} blocks of commands");
     println!("counted {ran} blocks of commands of docs/api.md");
+}
+
+/// Asks for the sensor's state, and gives the whole answer.
+fn state(mut stream: impl Read + Write) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn sockets_that_systemd_hands_over_are_served_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    std::fs::create_dir(at("etc")).unwrap();
+    let settings = format!(
+        "[sensor]\nstate_dir = \"{}\"\n[control]\nsocket = \"{}\"\n[api]\nlisten = [\"{refused}\"]\n",
+        at("state"),
+        at("control.sock")
+    );
+    std::fs::write(at("etc/taphound.toml"), settings).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let unix = UnixListener::bind(at("api.sock")).unwrap();
+    let address = tcp.local_addr().unwrap();
+    // As sd_listen_fds(3) has it: descriptors from 3 on, and the environment says whose and how many.
+    let taphound = taphound();
+    let mut child = Command::new("sh")
+        .args(["-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null"])
+        .arg(taphound.get_program())
+        .args(["run", "--config", &at("etc/taphound.toml")])
+        .stdin(OwnedFd::from(tcp))
+        .stdout(OwnedFd::from(unix))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever connects before the sensor is ready waits: the sockets are open already.
+    let over_tcp = state(std::net::TcpStream::connect(address).unwrap());
+    let over_unix = state(UnixStream::connect(at("api.sock")).unwrap());
+    let not_asked = std::net::TcpStream::connect(refused);
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let ended = child.wait().unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for answer in [over_tcp, over_unix] {
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("running"), "{answer}\n{log}");
+    }
+    assert!(not_asked.is_err(), "`api.listen` gives way to systemd's sockets\n{log}");
+    assert!(ended.success(), "{ended}\n{log}");
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod bad_input;
+mod commands;
 mod exports;
 mod formats;
 mod judgement;

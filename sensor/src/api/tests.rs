@@ -1,8 +1,10 @@
 //! The API over a real store, writer, model slot and feed; requests go through every layer that a socket's would.
 
+mod events;
 mod feed;
 mod findings;
 mod labels;
+mod limits;
 mod models;
 mod openapi;
 mod predict;

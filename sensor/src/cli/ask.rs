@@ -51,6 +51,9 @@ pub struct SearchArgs {
     /// At least this score
     #[arg(long, value_name = "SCORE")]
     pub min_score: Option<f64>,
+    /// Those that a suppression hid, instead of those that were shown (alerts)
+    #[arg(long)]
+    pub suppressed: bool,
     /// Of this incident (alerts)
     #[arg(long, value_name = "ID")]
     pub incident: Option<String>,

@@ -1,5 +1,6 @@
 //! A sensor without packets: a temporary store with a few flows and findings, and the API over it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,7 +43,7 @@ pub(crate) struct Rig {
     pub(crate) router: Router,
     pub(crate) suppressions: Arc<Suppressions>,
     pub(crate) stop: watch::Sender<bool>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     writer: Option<Writer>,
 }
 
@@ -101,11 +102,16 @@ impl Rig {
         let (stop, stopped) = watch::channel(false);
         let door = Door::new(Arc::clone(&service), api, stopped);
         let router = router(door);
-        Self { service, router, suppressions, stop, _folder: folder, writer: Some(writer) }
+        Self { service, router, suppressions, stop, folder, writer: Some(writer) }
     }
 
     pub(crate) fn token(&self, role: Role) -> String {
         self.service.tokens.create(role.as_str(), role, NOW_US / 1_000_000 - 10, 3600).unwrap().token
+    }
+
+    /// Folder of the sensor's state.
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Waits until what was offered to the writer is kept.
