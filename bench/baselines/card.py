@@ -59,7 +59,9 @@ def plots(facts, folder):
     curve_plot(ours, "roc", ("false positive rate", "true positive rate"), folder / "roc.svg")
     curve_plot(ours, "pr", ("recall", "precision"), folder / "precision-recall.svg")
     reliability_plot(ours, folder / "reliability.svg")
-    by_category = {name: c for name, c in facts["runs"]["by_category"].items() if c["support"] and c.get("curves")}
+    # A category the forest was not taught has one probability for all flows: no curve, only its two ends.
+    by_category = {name: c for name, c in facts["runs"]["by_category"].items()
+                   if c["support"] and c.get("curves") and c.get("roc_auc") != 0.5}
     curve_plot(by_category, "pr", ("recall", "precision"), folder / "categories.svg")
     curve_plot(by_category, "roc", ("false positive rate", "true positive rate"), folder / "categories-roc.svg")
 
