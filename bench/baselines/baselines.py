@@ -111,7 +111,8 @@ def main():
                 write(arguments.out / f"{name.replace(' ', '-')}-{of}.csv", model, rows, truth)
         costs[name] = {"train_cpu_s": trained - began, "score_cpu_s": time.process_time() - trained}
         print(f"{name}: trained in {trained - began:.0f} CPU s", flush=True)
-    (arguments.out / "costs.json").write_text(json.dumps(costs, indent=1))
+    rows = {"rows": len(train), "river_rows": min(len(train), arguments.river_rows)}
+    (arguments.out / "costs.json").write_text(json.dumps({"costs": costs, "trained_on": rows}, indent=1))
 
 
 if __name__ == "__main__":
