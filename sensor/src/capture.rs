@@ -12,7 +12,7 @@ mod wire;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use clock::Clock;
+pub use clock::{Clock, wall_clock_us};
 pub use files::FileSums;
 pub use folder::Done;
 pub use interface::Interface;

@@ -4,8 +4,8 @@ mod answer;
 mod build;
 mod reload;
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -161,7 +161,6 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
         // The recorder held the other handle, and it has ended.
         let _ = thread.join();
     }
-    let _ = Arc::strong_count(&sensor.feed);
     drop(sensor.locked);
     outcome.map(|_| ())
 }

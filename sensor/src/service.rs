@@ -25,6 +25,7 @@ use std::sync::Arc;
 use store::record::NewAudit;
 use store::{Store, StoreError};
 
+pub use crate::capture::wall_clock_us;
 use crate::control::Refusal;
 use crate::fault::Fault;
 use crate::feed::{Feed, Telling};
@@ -192,12 +193,4 @@ pub(crate) fn refusal_of(error: &StoreError) -> Refusal {
         StoreError::Request(what) => Refusal::invalid(what.clone()),
         other => Refusal::unavailable(other.to_string()),
     }
-}
-
-/// Microseconds since the epoch, by this machine's clock.
-#[must_use]
-#[allow(clippy::disallowed_methods)] // the control plane lives in people's time
-pub fn wall_clock_us() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

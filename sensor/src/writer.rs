@@ -20,6 +20,7 @@ use store::{Store, StoreError};
 pub use counters::{RowCounts, RowKind, WriterCounts};
 pub use rows::{flow_row, judgement, snapshot_row};
 
+use crate::capture::wall_clock_us;
 use counters::Counters;
 use work::Work;
 
@@ -258,12 +259,6 @@ pub fn opener(path: PathBuf, limits: store::Limits, outbox_of: Option<String>) -
             None => store,
         })
     })
-}
-
-#[allow(clippy::disallowed_methods)] // when a row was written is about this host, not about packets
-fn wall_clock_us() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

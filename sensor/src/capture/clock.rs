@@ -23,13 +23,10 @@ impl Clock {
     #[must_use]
     #[allow(clippy::disallowed_methods)] // the one place of the data plane that reads them; everything else is told
     pub fn system() -> Self {
-        use std::time::{Instant, SystemTime, UNIX_EPOCH};
+        use std::time::Instant;
         let started = Instant::now();
         let micros = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-        Self::new(
-            move || micros(started.elapsed()),
-            move || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros),
-        )
+        Self::new(move || micros(started.elapsed()), wall_clock_us)
     }
 
     /// Microseconds that only grow.
@@ -43,6 +40,14 @@ impl Clock {
     pub fn wall_us(&self) -> u64 {
         (self.wall)()
     }
+}
+
+/// Microseconds since the epoch, by this machine's clock: the time that people and other programs live in.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // the control plane's clock; packets bring their own
+pub fn wall_clock_us() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 impl Default for Clock {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::record::{OutboxKind, OutboxRow, TrueLabel};
@@ -20,6 +19,7 @@ use crate::live::Live;
 use crate::logging::LogLevel;
 use crate::pulse::Pulse;
 use crate::service::Service;
+use crate::service::operations::with;
 use crate::service::who::Actor;
 
 /// What answers.
@@ -172,15 +172,4 @@ impl Answering {
             .map_err(|e| Refusal::unavailable(e.to_string()))?;
         serde_json::to_value(Rows { rows }).map_err(|e| Refusal::unavailable(e.to_string()))
     }
-}
-
-fn with<A: DeserializeOwned>(
-    args: Value,
-    work: impl FnOnce(A) -> Result<Value, Refusal>,
-) -> Result<Value, Refusal> {
-    let args = if args.is_null() { json!({}) } else { args };
-    work(
-        serde_json::from_value(args)
-            .map_err(|e| Refusal::invalid(format!("the arguments do not fit: {e}")))?,
-    )
 }

@@ -211,7 +211,8 @@ impl ModelFrom {
     }
 }
 
-fn with<A: DeserializeOwned>(
+/// Reads the arguments of an operation; none are an empty map.
+pub(crate) fn with<A: DeserializeOwned>(
     args: Value,
     work: impl FnOnce(A) -> Result<Value, Refusal>,
 ) -> Result<Value, Refusal> {
