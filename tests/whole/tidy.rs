@@ -7,6 +7,7 @@ use crate::repo;
 
 /// Who may import whom among the rooms (`ARCHITECTURE.md` explains it). Everything may use outside crates.
 const IMPORTS: &[(&str, &[&str])] = &[
+    ("fleet", &[]),
     ("flowmeter", &[]),
     ("model", &[]),
     ("store", &[]),
