@@ -67,4 +67,26 @@ impl DoorError {
     pub fn is_passing(&self) -> bool {
         matches!(self, DoorError::Unavailable { .. })
     }
+
+    pub(crate) fn invalid(place: &str, thing: impl Into<String>, detail: impl Into<String>) -> Self {
+        DoorError::Invalid { place: place.to_owned(), thing: thing.into(), detail: detail.into() }
+    }
+
+    /// What an error of the disk means at a door.
+    pub(crate) fn io(place: &str, thing: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let (place, detail) = (place.to_owned(), format!("{thing}: {error}"));
+        match error.kind() {
+            ErrorKind::NotFound => DoorError::Absent { place, thing: thing.to_owned() },
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                DoorError::Denied { place, detail }
+            }
+            ErrorKind::AlreadyExists => DoorError::Conflict { place, thing: thing.to_owned() },
+            ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput => DoorError::Invalid { place, thing: thing.to_owned(), detail },
+            _ => DoorError::Unavailable { place, detail, retry_after: None },
+        }
+    }
 }

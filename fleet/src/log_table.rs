@@ -1,11 +1,22 @@
 //! The door to the table of logs: one item a flow, whose label may be set here or at the centre.
 
-use std::collections::BTreeMap;
+mod days;
+pub mod embedded;
+pub mod limits;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{Cursor, DoorError, Page};
+
+pub use days::{DAY_SHARDS, day_shard, day_shards, utc_day};
+
+/// [`TrueLabel::source`] of a label set at the centre.
+pub const CENTRE: &str = "centre";
+/// [`TrueLabel::label`] of a withdrawn label; what a table shows of an item that never had one.
+pub const UNKNOWN: &str = "unknown";
 
 /// Which item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,7 +134,8 @@ pub trait LogTable: Send + Sync {
     /// Writes an item that may have been sent before: only where there is none, or the same flow in an earlier revision.
     async fn update(&self, item: &LogItem) -> Result<Written, DoorError>;
 
-    /// Sets a sensor's label, the item too where the table has none (`item`). A label set at the centre stays.
+    /// Sets a sensor's label, the item too where the table has none (`item`); without it [`DoorError::Absent`] is the answer then. A
+    /// label set at the centre stays ([`Written::Kept`]), and so does one of the same time or a later one ([`Written::Known`]).
     async fn label(
         &self,
         key: &Key,
@@ -132,16 +144,17 @@ pub trait LogTable: Send + Sync {
         item: Option<&LogItem>,
     ) -> Result<Written, DoorError>;
 
-    /// Sets a label at the centre, over any other.
+    /// Sets a label at the centre, over any other; its `source` is `centre` whatever was given. [`DoorError::Absent`] without an item.
     async fn label_at_centre(&self, key: &Key, truth: &TrueLabel) -> Result<Written, DoorError>;
 
     /// One item.
     async fn item(&self, key: &Key) -> Result<Option<StoredItem>, DoorError>;
 
-    /// Items of a day's shard by time; a table without the index answers by scan.
+    /// Items of a day's shard by time; a table without the index answers by scan, page by page in no order. A page may be shorter
+    /// than its limit, even empty, while another one follows.
     async fn by_day(&self, query: &DayQuery) -> Result<Page<StoredItem>, DoorError>;
 
-    /// Items of a sensor labelled since `since_ms`, by time of their label.
+    /// Items of a sensor labelled since `since_ms`, withdrawn labels among them, by time of their label. Pages as in `by_day`.
     async fn labelled(
         &self,
         sensor_id: &str,
@@ -149,4 +162,25 @@ pub trait LogTable: Send + Sync {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<Page<StoredItem>, DoorError>;
+}
+
+fn check_batch(place: &str, items: &[LogItem]) -> Result<(), DoorError> {
+    let keys: BTreeSet<&Key> = items.iter().map(|item| &item.key).collect();
+    if items.len() > limits::BATCH_ITEMS_MAX || keys.len() < items.len() {
+        let detail = format!("at most {} items go at once, no two with one key", limits::BATCH_ITEMS_MAX);
+        return Err(DoorError::invalid(place, "the batch", detail));
+    }
+    Ok(())
+}
+
+fn check_label(place: &str, key: &Key, uid: &str, item: Option<&LogItem>) -> Result<(), DoorError> {
+    if item.is_some_and(|item| item.key != *key || item.uid != uid) {
+        return Err(DoorError::invalid(place, "the label", "its item is another flow's"));
+    }
+    Ok(())
+}
+
+fn no_item(place: &str, key: &Key) -> DoorError {
+    let thing = format!("item {} at {}", key.flow_id, key.timestamp_ms);
+    DoorError::Absent { place: place.to_owned(), thing }
 }

@@ -1,5 +1,7 @@
 //! The door to the store of objects: bytes under keys, changed only under the conditions that the caller names.
 
+pub mod folder;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,13 +63,13 @@ pub trait ObjectStore: Send + Sync {
     /// What to call the place in messages: `s3://bucket/prefix`, a folder.
     fn place(&self) -> &str;
 
-    /// Reads an object of at most `bytes_max`; none where there is none.
+    /// Reads an object of at most `bytes_max`; none where there is none. A larger one is [`DoorError::Damaged`].
     async fn read(&self, key: &str, bytes_max: u64) -> Result<Option<Object>, DoorError>;
 
     /// Reads an object unless its content is still that of `seen`.
     async fn poll(&self, key: &str, seen: Option<&ETag>, bytes_max: u64) -> Result<Polled, DoorError>;
 
-    /// Reads an object of at most `bytes_max` into a new file.
+    /// Reads an object of at most `bytes_max` into a new file; where it ends badly there is no file.
     async fn download(&self, key: &str, to: &Path, bytes_max: u64) -> Result<ETag, DoorError>;
 
     /// Writes an object with its checksum; [`DoorError::Conflict`] when the condition does not hold.
@@ -76,7 +78,7 @@ pub trait ObjectStore: Send + Sync {
     /// Writes a file, in parts when it is large.
     async fn upload(&self, key: &str, from: &Path, when: PutIf) -> Result<ETag, DoorError>;
 
-    /// Objects under a prefix, by key.
+    /// Objects whose keys begin with `prefix`, by key.
     async fn list(
         &self,
         prefix: &str,
@@ -89,4 +91,26 @@ pub trait ObjectStore: Send + Sync {
 
     /// A URL by which anybody may read the object for a while; for a folder, a `file:` URL.
     async fn presigned(&self, key: &str, valid_for: Duration) -> Result<String, DoorError>;
+}
+
+/// Longest key, as in S3.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// Objects a page, as in S3.
+pub const PAGE_OBJECTS_MAX: usize = 1000;
+
+/// Keys are relative paths of plain parts: what a folder and S3 understand alike.
+fn check_key(place: &str, key: &str) -> Result<(), DoorError> {
+    let bad = |part: &str| part.is_empty() || part == "." || part == ".." || part.len() > 255;
+    let refused =
+        key.len() > KEY_BYTES_MAX || key.contains(['\0', '\\', '\n', '\r']) || key.split('/').any(bad);
+    if refused {
+        let detail = "a key is a relative path without empty parts, `.` and `..`, of at most 1024 bytes";
+        return Err(DoorError::invalid(place, format!("key {key:?}"), detail));
+    }
+    Ok(())
+}
+
+fn too_large(place: &str, key: &str, bytes: u64, bytes_max: u64) -> DoorError {
+    let detail = format!("it has {bytes} bytes, at most {bytes_max} are read");
+    DoorError::Damaged { place: place.to_owned(), thing: key.to_owned(), detail }
 }

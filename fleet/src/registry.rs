@@ -1,5 +1,7 @@
 //! The door to the registry of models: named models, their versions, and the aliases that say which one is at work.
 
+pub mod folder;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -25,7 +27,7 @@ pub struct NewVersion<'a> {
 }
 
 /// A registered version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Version {
     /// The registered model.
     pub model: String,
@@ -35,6 +37,8 @@ pub struct Version {
     pub tags: BTreeMap<String, String>,
     /// Aliases that point to it.
     pub aliases: Vec<String>,
+    /// `None`, `Staging`, `Production` or `Archived`; none where the server has no stages.
+    pub stage: Option<String>,
     /// Where its artifact lies, in the registry's own terms.
     pub source: String,
     /// When it was made, ms since the epoch.
@@ -67,4 +71,44 @@ pub trait Registry: Send + Sync {
 
     /// Reads a version's artifact of at most `bytes_max` into a new file.
     async fn download(&self, version: &Version, to: &Path, bytes_max: u64) -> Result<(), DoorError>;
+}
+
+/// Name of the model file in a run's artifacts.
+pub const ARTIFACT: &str = "model.taphound";
+
+/// The stage that follows an alias, where there is one.
+fn stage_of(alias: &str) -> Option<&'static str> {
+    match alias {
+        "production" => Some("Production"),
+        "staging" => Some("Staging"),
+        _ => None,
+    }
+}
+
+/// Names that MLflow and a folder take alike.
+fn check_name(place: &str, kind: &str, name: &str) -> Result<(), DoorError> {
+    let odd = |c: char| c.is_control() || matches!(c, '/' | ':' | '\\' | '"' | '\'');
+    if name.is_empty() || name.len() > 200 || name.starts_with('.') || name.contains(odd) {
+        let detail = "a name has 1 to 200 bytes, none of / : \\ \" ' among them, and no dot in front";
+        return Err(DoorError::invalid(place, format!("{kind} {name:?}"), detail));
+    }
+    Ok(())
+}
+
+fn check_new(place: &str, model: &str, new: &NewVersion<'_>) -> Result<(), DoorError> {
+    check_name(place, "model", model)?;
+    for (name, _) in new.files {
+        check_name(place, "file", name)?;
+        if name == ARTIFACT {
+            return Err(DoorError::invalid(place, format!("file {name:?}"), "the model file has this name"));
+        }
+    }
+    if let Some((name, value)) = new.metrics.iter().find(|(_, value)| !value.is_finite()) {
+        return Err(DoorError::invalid(place, format!("metric {name:?}"), format!("it is {value}")));
+    }
+    Ok(())
+}
+
+fn no_version(place: &str, model: &str, version: u64) -> DoorError {
+    DoorError::Absent { place: place.to_owned(), thing: format!("version {version} of {model:?}") }
 }
