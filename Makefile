@@ -16,6 +16,7 @@ setup:
 # What is held beside other people's programs, and the page in a browser. Who may not install them sees the tests skipped.
 setup-test:
 	@scripts/setup test || true
+	@scripts/setup servers || true
 
 build: setup ## build the programs into target/release
 	cargo build --release --locked --workspace --bins
@@ -37,6 +38,11 @@ test-ui: ## the page driven in headless Chromium: live alerts, labels, models, a
 	@scripts/setup ui
 	cargo build --locked -p sensor -p retrain --bins
 	@scripts/test-ui
+
+test-doors: setup ## the doors on every real server they are tested on: moto, dynalite, s3s-fs, MLflow twice (5 minutes to set up)
+	@scripts/setup servers
+	@scripts/setup servers-s3
+	DOORS_PROOF=full cargo test --locked -p fleet -- --nocapture
 
 test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
 	@scripts/test-api

@@ -4,11 +4,13 @@
 //! Nothing here retries or waits: a [`DoorError`] says whether another attempt can help and when, and the caller decides.
 
 pub mod keys;
+pub mod log_file;
 pub mod log_table;
 pub mod objects;
 pub mod registry;
 pub mod settings;
 
+mod aws;
 mod error;
 mod folders;
 
@@ -16,7 +18,7 @@ pub use error::DoorError;
 pub use log_table::LogTable;
 pub use objects::ObjectStore;
 pub use registry::Registry;
-pub use settings::{LogTableSettings, ObjectsSettings, RegistrySettings};
+pub use settings::{AwsSettings, LogTableSettings, ObjectsSettings, RegistrySettings};
 
 /// A part of a longer answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

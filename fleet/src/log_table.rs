@@ -1,6 +1,7 @@
 //! The door to the table of logs: one item a flow, whose label may be set here or at the centre.
 
 mod days;
+pub mod dynamodb;
 pub mod embedded;
 pub mod limits;
 

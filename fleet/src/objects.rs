@@ -1,6 +1,7 @@
 //! The door to the store of objects: bytes under keys, changed only under the conditions that the caller names.
 
 pub mod folder;
+pub mod s3;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The door to the registry of models: named models, their versions, and the aliases that say which one is at work.
 
 pub mod folder;
+pub mod mlflow;
 
 use std::collections::BTreeMap;
 use std::path::Path;
