@@ -2,6 +2,7 @@
 //!
 //! They come from `scripts/setup servers` (and `servers-s3`). One that is absent is `None`, and a line `SKIPPED name: reason` says so.
 #![allow(dead_code, reason = "each test crate uses some of them")]
+#![allow(clippy::print_stdout, reason = "a test that was skipped says so")]
 
 pub(crate) mod faults;
 
