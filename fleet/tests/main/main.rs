@@ -1,5 +1,6 @@
 //! The three doors: one suite of contract tests a door, run over every implementation.
 
+mod log_files;
 mod objects;
 mod policies;
 mod real;

