@@ -10,7 +10,7 @@ use crate::export::Format;
 
 pub use ask::{
     AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, LabelArgs, ModelFileArgs, Said, SearchArgs,
-    SuppressCommand, TokenCommand, TopArgs,
+    SuppressCommand, TokenCommand, TopArgs, VersusArgs,
 };
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
@@ -80,6 +80,8 @@ pub enum ModelCommand {
     Show(ModelArgs),
     /// Check a model file: format, schema, signature or digest, expiry, self-test
     Verify(ModelArgs),
+    /// Judge the flows that a sensor has kept with two models, and show where they differ and why
+    Versus(VersusArgs),
     /// Say which models are at work in the running sensor
     Active(AskArgs),
     /// Put a model to work in the running sensor
@@ -148,6 +150,9 @@ pub struct ReplayArgs {
     /// Score with this model instead of the one inside this program
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Judge every flow with this model, too, and show where the two differ and why
+    #[arg(long, value_name = "FILE")]
+    pub versus: Option<PathBuf>,
     /// Write every flow to this file
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

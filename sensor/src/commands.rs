@@ -174,7 +174,7 @@ fn model(command: ModelCommand) -> Result<(), Fault> {
         ModelCommand::Shadow(arguments) => send(&arguments, "model/shadow"),
         ModelCommand::EndShadow(show) => tell(&show, "model/shadow/end", Value::Null, at_work),
         ModelCommand::Rollback(show) => tell(&show, "model/rollback", Value::Null, at_work),
-        ModelCommand::Show(_) | ModelCommand::Verify(_) => {
+        ModelCommand::Show(_) | ModelCommand::Verify(_) | ModelCommand::Versus(_) => {
             Err(Fault::Software("this command asks no sensor".into()))
         }
     }

@@ -33,12 +33,14 @@ pub enum Topic {
     ModelUpdated,
     /// The sensor's own state changed.
     Status,
+    /// The verdict on whether the active model still fits changed.
+    Drift,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] =
-        [Self::Prediction, Self::Alert, Self::Incident, Self::ModelUpdated, Self::Status];
+    pub const ALL: [Self; 6] =
+        [Self::Prediction, Self::Alert, Self::Incident, Self::ModelUpdated, Self::Status, Self::Drift];
 
     /// Its name on the wire.
     #[must_use]
@@ -49,6 +51,7 @@ impl Topic {
             Self::Incident => "incident",
             Self::ModelUpdated => "model_updated",
             Self::Status => "status",
+            Self::Drift => "drift",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A status as Prometheus metrics. Names carry their units; every term of the accounting identities is there.
 
+mod drift;
+
 use std::collections::BTreeMap;
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -98,6 +100,7 @@ pub fn render(status: &Status) -> String {
             one(share),
         );
     }
+    drift::add_drift(&mut add, status);
     let by_class = |rows: &BTreeMap<String, u64>| {
         rows.iter().map(|(class, n)| (vec![("class", class.clone())], *n as f64)).collect()
     };

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use flowmeter::EndReason;
 use store::Class;
 
+use crate::drift::DriftDesk;
 use crate::feed::Feed;
 use crate::live::{Alarm, LinkState, Live, Reports};
 use crate::recorder::Found;
@@ -38,6 +39,8 @@ pub struct Pulse {
     pub writer: WriterHandle,
     /// What the recorder has found.
     pub found: Arc<Found>,
+    /// Whether the models still fit.
+    pub drift: Arc<DriftDesk>,
     /// The feed.
     pub feed: Arc<Feed>,
     /// The wall clock, microseconds since the epoch.
@@ -212,6 +215,7 @@ impl Pulse {
             reloads: serving.generation,
             agreement: reports.and_then(|r| r.shadow.agreement_share()),
         };
+        self.drift.note(status, &serving, reports);
         // A model that has been installed since then has put it right.
         if let Some(why) = self.model_refused.as_ref().filter(|_| serving.generation == 0) {
             status.complain(Health::Degraded, why.clone());

@@ -6,6 +6,8 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::drift::{Drift, ModelHealth};
+
 /// The verdict on the sensor itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +67,10 @@ pub struct Status {
     pub accounting: Accounting,
     /// The model at work.
     pub model: ModelStatus,
+    /// How each model version does here: the active one first, then the shadow, then those that were active before.
+    pub model_health: Vec<ModelHealth>,
+    /// Whether the active model still fits.
+    pub drift: Drift,
     /// The database.
     pub store: StoreStatus,
     /// What is told to listeners.
@@ -278,6 +284,7 @@ impl Status {
         let shadow = m.shadow_version.map_or(String::new(), |v| format!(", shadow {v}"));
         let previous = m.previous_version.map_or(String::new(), |v| format!(", previous {v}"));
         lines.push(format!("model    {} {}{shadow}{previous}", m.name, m.version));
+        lines.push(format!("drift    {}: {}", self.drift.state.as_str(), self.drift.reason));
         let s = &self.store;
         let rows: Vec<String> = s.rows.iter().map(|(class, n)| format!("{} {class}", count(*n))).collect();
         lines.push(format!(

@@ -19,6 +19,7 @@ use crate::control::server;
 use crate::detection::Detector;
 use crate::detection::budget::{Budget, BudgetState};
 use crate::detection::policy::Policy;
+use crate::drift::DriftDesk;
 use crate::eve_file::{self, EveHandle};
 use crate::fault::Fault;
 use crate::feed::{Feed, Telling};
@@ -84,6 +85,7 @@ impl Sensor {
         let (writer, handle) = Writer::spawn_opening(open, WriterSettings::default(), tell_store_news)
             .map_err(|e| Fault::Software(format!("the writer's thread cannot be started ({e})")))?;
         let (suppressions, found) = (Arc::new(Suppressions::default()), Arc::new(Found::default()));
+        let drift = Arc::new(DriftDesk::new(config.drift));
         let outlets = Outlets {
             sensor_id: config.sensor.id.clone(),
             writer: handle.clone(),
@@ -92,6 +94,7 @@ impl Sensor {
             suppressions: Arc::clone(&suppressions),
             flows_per_second: config.store.flows_per_second,
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
+            drift: drift.watch(slot.load()),
         };
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
         let live = live_settings(&config)?
@@ -107,6 +110,7 @@ impl Sensor {
             model_refused,
             writer: handle,
             found,
+            drift,
             feed: Arc::clone(&feed),
             now_us: wall_clock_us,
             last: Mutex::default(),
