@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::export::Format;
 
 pub use ask::{
-    AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, LabelArgs, ModelFileArgs, Said, SearchArgs,
-    SuppressCommand, TokenCommand, TopArgs, VersusArgs,
+    AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, EvidenceArgs, LabelArgs, ModelFileArgs, Said,
+    SearchArgs, SuppressCommand, TokenCommand, TopArgs, VersusArgs,
 };
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
@@ -63,6 +63,8 @@ pub enum Command {
     },
     /// Gather what whoever helps would ask for: status, settings, machine, log; no secrets, no packets
     Doctor(DoctorArgs),
+    /// Write the packets of an alert or a flow, where evidence is kept, into a capture file
+    Evidence(EvidenceArgs),
     /// Copy the database of the running sensor into a file
     Backup(BackupArgs),
     /// Look at model files, and put them to work

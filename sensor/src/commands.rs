@@ -1,5 +1,6 @@
 //! Questions to a running sensor from the command line: asked over the control socket, shown as tables or JSON.
 
+mod evidence;
 mod tables;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Capture { command } => capture(command),
         Command::Token { command } => token(command),
         Command::Backup(arguments) => backup(&arguments),
+        Command::Evidence(arguments) => evidence::fetch(&arguments),
         Command::Model { command } => model(command),
         Command::Replay(_)
         | Command::Run(_)

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::detection::behaviour::Thresholds;
 use crate::detection::budget::BudgetConfig;
 use crate::drift::DriftConfig;
+use crate::evidence::EvidenceConfig;
 use flowmeter::{HashKey, MeterConfig, Tunnels};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub detection: Detection,
     /// When traffic, or the model's success on it, counts as changed.
     pub drift: DriftConfig,
+    /// The newest packets, kept encrypted for when they are asked for.
+    pub evidence: EvidenceConfig,
     /// What the database keeps.
     pub store: Retention,
     /// What waits for the sync agent.

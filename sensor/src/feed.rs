@@ -35,12 +35,21 @@ pub enum Topic {
     Status,
     /// The verdict on whether the active model still fits changed.
     Drift,
+    /// The appliance warns of something, or no longer does.
+    Appliance,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 6] =
-        [Self::Prediction, Self::Alert, Self::Incident, Self::ModelUpdated, Self::Status, Self::Drift];
+    pub const ALL: [Self; 7] = [
+        Self::Prediction,
+        Self::Alert,
+        Self::Incident,
+        Self::ModelUpdated,
+        Self::Status,
+        Self::Drift,
+        Self::Appliance,
+    ];
 
     /// Its name on the wire.
     #[must_use]
@@ -52,6 +61,7 @@ impl Topic {
             Self::ModelUpdated => "model_updated",
             Self::Status => "status",
             Self::Drift => "drift",
+            Self::Appliance => "appliance",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A status as Prometheus metrics. Names carry their units; every term of the accounting identities is there.
 
 mod drift;
+mod evidence;
+mod health;
 
 use std::collections::BTreeMap;
 
@@ -101,6 +103,8 @@ pub fn render(status: &Status) -> String {
         );
     }
     drift::add_drift(&mut add, status);
+    evidence::add_evidence(&mut add, status);
+    health::add_health(&mut add, status);
     let by_class = |rows: &BTreeMap<String, u64>| {
         rows.iter().map(|(class, n)| (vec![("class", class.clone())], *n as f64)).collect()
     };

@@ -1,5 +1,7 @@
 //! What a running sensor knows of itself: every part's counts put together into one status, and into metrics.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -9,7 +11,9 @@ use flowmeter::EndReason;
 use store::Class;
 
 use crate::drift::DriftDesk;
+use crate::evidence::Evidence;
 use crate::feed::Feed;
+use crate::health::Told;
 use crate::live::{Alarm, LinkState, Live, Reports};
 use crate::recorder::Found;
 use crate::slot::ModelSlot;
@@ -18,6 +22,7 @@ use crate::status::{
     Traffic,
 };
 use crate::writer::{RowKind, WriterHandle};
+pub use health::HealthDesk;
 
 /// The parts that are asked.
 pub struct Pulse {
@@ -41,6 +46,10 @@ pub struct Pulse {
     pub found: Arc<Found>,
     /// Whether the models still fit.
     pub drift: Arc<DriftDesk>,
+    /// The newest packets on disk, where they are kept.
+    pub evidence: Option<Evidence>,
+    /// What the appliance is heading for.
+    pub health: HealthDesk,
     /// The feed.
     pub feed: Arc<Feed>,
     /// The wall clock, microseconds since the epoch.
@@ -90,16 +99,25 @@ impl Pulse {
                 listeners: self.feed.listeners() as u64,
             },
             host: HostStatus::now(),
+            evidence: self.evidence.as_ref().map(Evidence::status).unwrap_or_default(),
             ..Status::default()
         };
         self.note_store(&mut status);
         self.note_model(&mut status, reports.as_ref());
+        self.health.note(&mut status);
         match &reports {
             Some(reports) => self.note_traffic(&mut status, reports, now_us),
             None => status
                 .complain(Health::Degraded, "nothing is captured: name an interface (`capture.interfaces`)"),
         }
         status
+    }
+
+    /// Takes readings of the appliance (about every ten seconds), and says what has changed.
+    pub fn look_at_appliance(&self, status: &Status) -> Vec<Told> {
+        let reports = self.live.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Live::reports);
+        let state_dir = self.store_path.parent().unwrap_or(&self.store_path);
+        self.health.look(status, reports.as_ref(), Live::RECORDS_WAITING_MAX, state_dir)
     }
 
     fn note_traffic(&self, status: &mut Status, reports: &Reports, now_us: u64) {

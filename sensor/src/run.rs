@@ -17,6 +17,7 @@ use crate::cli::RunArgs;
 use crate::drift::DriftNews;
 use crate::fault::Fault;
 use crate::feed::{Notice, Topic};
+use crate::health::Told;
 use crate::live::Live;
 use crate::pulse::Pulse;
 use crate::status::{Health, Status};
@@ -38,6 +39,8 @@ pub fn run(arguments: &RunArgs) -> Result<(), Fault> {
 const LOOK: Duration = Duration::from_secs(1);
 /// A data plane that has made no progress for so long while packets wait is stuck: systemd is not told that all is well.
 const STUCK_LOOKS: u32 = 10;
+/// The appliance is looked at once in so many looks.
+const APPLIANCE_LOOKS: u64 = 10;
 /// New labels are read so often.
 const LABELS_LOOK: Duration = Duration::from_secs(5);
 
@@ -52,6 +55,7 @@ async fn keep_running(sensor: &Sensor) -> Result<(), Fault> {
     let mut progress = Progress::default();
     let mut health = Health::Ok;
     let mut drift = DriftNews::default();
+    let mut looks = 0_u64;
     notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
     tracing::info!(event = "ready", sensor_id = sensor.pulse.sensor_id, "ready");
     loop {
@@ -68,6 +72,12 @@ async fn keep_running(sensor: &Sensor) -> Result<(), Fault> {
             _ = ticks.tick() => {
                 let status = sensor.pulse.status();
                 sensor.pulse.slot.reap();
+                looks += 1;
+                if looks % APPLIANCE_LOOKS == 1 {
+                    for told in sensor.pulse.look_at_appliance(&status) {
+                        tell_appliance(sensor, &told);
+                    }
+                }
                 if progress.is_made(&status) {
                     notify(&[NotifyState::Watchdog, NotifyState::Status(&line(&status))]);
                 }
@@ -131,6 +141,21 @@ fn tell_drift(sensor: &Sensor, body: Value) {
     sensor.feed.publish(Notice { topic: Topic::Drift, severity: None, body });
 }
 
+fn tell_appliance(sensor: &Sensor, told: &Told) {
+    let body = match told {
+        Told::Raised(warning) => {
+            let (concern, text) = (warning.concern.as_str(), &warning.text);
+            tracing::warn!(event = "appliance", concern, in_s = warning.in_s, text, "a warning");
+            json!({"concern": concern, "state": "raised", "text": text, "in_s": warning.in_s})
+        }
+        Told::Ended(concern) => {
+            tracing::info!(event = "appliance", concern = concern.as_str(), "a warning has ended");
+            json!({"concern": concern.as_str(), "state": "ended"})
+        }
+    };
+    sensor.feed.publish(Notice { topic: Topic::Appliance, severity: None, body });
+}
+
 /// Reads new labels now and then, until the runtime ends.
 async fn follow_labels(pulse: Arc<Pulse>) {
     let mut ticks = tokio::time::interval(LABELS_LOOK);
@@ -191,6 +216,10 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
     drop(sensor.pulse);
     sensor.runtime.shutdown_timeout(Duration::from_secs(3));
     let _ = std::fs::remove_file(&sensor.config.control.socket);
+    if let Some(thread) = sensor.evidence_thread {
+        // Its taps went with the capture threads.
+        let _ = thread.join();
+    }
     if let Some((handle, thread)) = sensor.eve {
         drop(handle);
         // The recorder held the other handle, and it has ended.

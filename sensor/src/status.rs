@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::drift::{Drift, ModelHealth};
+use crate::evidence::{EvidenceStatus, Mode};
+use crate::health::{Appliance, Concern};
 
 /// The verdict on the sensor itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
@@ -71,10 +73,14 @@ pub struct Status {
     pub model_health: Vec<ModelHealth>,
     /// Whether the active model still fits.
     pub drift: Drift,
+    /// The newest packets on disk.
+    pub evidence: EvidenceStatus,
     /// The database.
     pub store: StoreStatus,
     /// What is told to listeners.
     pub feed: FeedStatus,
+    /// Machine and sensor: readings, and what they are heading for.
+    pub appliance: Appliance,
     /// How long stages take.
     pub latency: Vec<StageLatency>,
     /// This process.
@@ -294,6 +300,20 @@ impl Status {
             bytes(s.wal_bytes),
             rows.join(", ")
         ));
+        let e = &self.evidence;
+        if e.mode != Mode::Off {
+            let since = e.oldest_us.map_or("nothing yet".to_owned(), |us| {
+                format!("reaches back {}", span(self.now_us.saturating_sub(us)))
+            });
+            lines.push(format!(
+                "evidence {} of {}, {since}, {} packets kept, {} shed, {} failed",
+                bytes(e.bytes),
+                bytes(e.quota_bytes),
+                count(e.packets),
+                count(e.shed),
+                count(e.failed)
+            ));
+        }
         for (name, block) in [
             ("packets", &self.accounting.packets),
             ("flows", &self.accounting.flows),
@@ -305,6 +325,9 @@ impl Status {
                 .map(|(term, n)| format!("{term} {}", count(*n)))
                 .collect();
             lines.push(format!("account  {name}: {}", terms.join(", ")));
+        }
+        for warning in self.appliance.warnings.iter().filter(|w| w.concern == Concern::Unusual) {
+            lines.push(format!("unusual  {}", warning.text));
         }
         lines.push(format!(
             "process  {} of memory, {:.1} s of CPU, {} threads",

@@ -232,6 +232,19 @@ pub struct VersusArgs {
     pub json: bool,
 }
 
+/// Arguments of `evidence`.
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    /// Id of an alert or a flow
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The capture file to write; it must not exist. `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {

@@ -182,6 +182,7 @@ impl Config {
         );
         wrong.extend(self.api.faults());
         wrong.extend(self.drift.faults());
+        wrong.extend(self.evidence.faults());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }
     }
 }

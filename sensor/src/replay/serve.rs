@@ -104,6 +104,7 @@ impl Served {
                 move || crate::metrics::render(&look.status())
             }),
             status: Box::new(move || look.status()),
+            evidence: None,
             clock: wall_clock_us,
             store_predictions: true,
             token_leeway_s: settings.leeway_s,

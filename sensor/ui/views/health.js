@@ -33,6 +33,7 @@ function draw(s, rates) {
     el("section", { class: "panel rates" }, rate("packets/s", short(t.packets_per_second), "packets"), rate("bit/s", short(t.bits_per_second), "bits"), rate("new flows/s", short(t.flows_per_second), "flows"),
       el("div", { class: "rate" }, el("b", {}, short(t.flows_active)), el("span", {}, t.flows_max ? `flows held, of ${short(t.flows_max)}` : "flows held"))),
     panel("Sources", s.sources.length ? sources(s.sources) : empty("No live source: this is a replay.")),
+    coming(s),
     fit(s),
     panel("Accounting", el("div", { class: "side" }, IDENTITIES.map((identity) => account(identity, s.accounting)))),
     el("div", { class: "side" },
@@ -53,6 +54,12 @@ function sources(all) {
     el("td", { class: "number" }, s.one_way_share === null ? "" : `${(s.one_way_share * 100).toFixed(1)} %`), el("td", { class: "time" }, exactTime(s.last_packet_us)));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Sources" }, el("table", { class: "bars" },
     el("thead", {}, el("tr", {}, heads.map((n, i) => el("th", { scope: "col", class: i > 1 && i < 7 ? "number" : null }, n)))), el("tbody", {}, all.map(row))));
+}
+
+/** What readings are heading for. */
+function coming(s) {
+  const warnings = s.appliance?.warnings ?? [];
+  return warnings.length ? panel("What is coming", el("ul", { class: "reasons" }, warnings.map((w) => el("li", {}, `${w.concern}: ${w.text}`)))) : null;
 }
 
 /** Whether each model still fits: what it judged, how far flows have moved, what labels say. */
