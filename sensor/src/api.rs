@@ -7,6 +7,7 @@ pub mod access;
 mod counts;
 mod document;
 mod envelope;
+mod evidence;
 mod feed;
 mod legacy;
 mod limits;
@@ -134,6 +135,7 @@ fn documented(upload_max: usize) -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(routes::incident))
         .routes(routes!(routes::flows))
         .routes(routes!(routes::flow))
+        .routes(routes!(evidence::evidence))
         .routes(routes!(routes::labels, routes::give_labels))
         .routes(routes!(routes::label_queue))
         .routes(routes!(routes::label_by_filter))

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::export::Format;
 
 pub use ask::{
-    AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, LabelArgs, ModelFileArgs, Said, SearchArgs,
-    SuppressCommand, TokenCommand, TopArgs,
+    AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, EvidenceArgs, LabelArgs, ModelFileArgs, Said,
+    SearchArgs, SuppressCommand, TokenCommand, TopArgs, VersusArgs,
 };
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
@@ -63,6 +63,8 @@ pub enum Command {
     },
     /// Gather what whoever helps would ask for: status, settings, machine, log; no secrets, no packets
     Doctor(DoctorArgs),
+    /// Write the packets of an alert or a flow, where evidence is kept, into a capture file
+    Evidence(EvidenceArgs),
     /// Copy the database of the running sensor into a file
     Backup(BackupArgs),
     /// Look at model files, and put them to work
@@ -80,6 +82,8 @@ pub enum ModelCommand {
     Show(ModelArgs),
     /// Check a model file: format, schema, signature or digest, expiry, self-test
     Verify(ModelArgs),
+    /// Judge the flows that a sensor has kept with two models, and show where they differ and why
+    Versus(VersusArgs),
     /// Say which models are at work in the running sensor
     Active(AskArgs),
     /// Put a model to work in the running sensor
@@ -148,6 +152,9 @@ pub struct ReplayArgs {
     /// Score with this model instead of the one inside this program
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Judge every flow with this model, too, and show where the two differ and why
+    #[arg(long, value_name = "FILE")]
+    pub versus: Option<PathBuf>,
     /// Write every flow to this file
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! Questions to a running sensor from the command line: asked over the control socket, shown as tables or JSON.
 
+mod evidence;
 mod tables;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Capture { command } => capture(command),
         Command::Token { command } => token(command),
         Command::Backup(arguments) => backup(&arguments),
+        Command::Evidence(arguments) => evidence::fetch(&arguments),
         Command::Model { command } => model(command),
         Command::Replay(_)
         | Command::Run(_)
@@ -174,7 +176,7 @@ fn model(command: ModelCommand) -> Result<(), Fault> {
         ModelCommand::Shadow(arguments) => send(&arguments, "model/shadow"),
         ModelCommand::EndShadow(show) => tell(&show, "model/shadow/end", Value::Null, at_work),
         ModelCommand::Rollback(show) => tell(&show, "model/rollback", Value::Null, at_work),
-        ModelCommand::Show(_) | ModelCommand::Verify(_) => {
+        ModelCommand::Show(_) | ModelCommand::Verify(_) | ModelCommand::Versus(_) => {
             Err(Fault::Software("this command asks no sensor".into()))
         }
     }

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use crate::detection::behaviour::Thresholds;
 use crate::detection::budget::BudgetConfig;
+use crate::drift::DriftConfig;
+use crate::evidence::EvidenceConfig;
 use flowmeter::{HashKey, MeterConfig, Tunnels};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,10 @@ pub struct Config {
     pub model: ModelSource,
     /// What is worth an alert, and how many of them a person is shown.
     pub detection: Detection,
+    /// When traffic, or the model's success on it, counts as changed.
+    pub drift: DriftConfig,
+    /// The newest packets, kept encrypted for when they are asked for.
+    pub evidence: EvidenceConfig,
     /// What the database keeps.
     pub store: Retention,
     /// What waits for the sync agent.

@@ -33,12 +33,23 @@ pub enum Topic {
     ModelUpdated,
     /// The sensor's own state changed.
     Status,
+    /// The verdict on whether the active model still fits changed.
+    Drift,
+    /// The appliance warns of something, or no longer does.
+    Appliance,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] =
-        [Self::Prediction, Self::Alert, Self::Incident, Self::ModelUpdated, Self::Status];
+    pub const ALL: [Self; 7] = [
+        Self::Prediction,
+        Self::Alert,
+        Self::Incident,
+        Self::ModelUpdated,
+        Self::Status,
+        Self::Drift,
+        Self::Appliance,
+    ];
 
     /// Its name on the wire.
     #[must_use]
@@ -49,6 +60,8 @@ impl Topic {
             Self::Incident => "incident",
             Self::ModelUpdated => "model_updated",
             Self::Status => "status",
+            Self::Drift => "drift",
+            Self::Appliance => "appliance",
         }
     }
 }

@@ -34,6 +34,7 @@ use crossbeam_channel::bounded;
 use flowmeter::{Intake, Shards};
 
 use crate::capture::{Clock, Fanout, Files, FilterCell, Folder, Input, Pace, Speed, Wire};
+use crate::evidence::Taps;
 use crate::fault::Fault;
 use crate::pipeline::Recorder;
 use crate::slot::ModelSlot;
@@ -124,6 +125,7 @@ pub fn start(
             shared: shared.clone(),
             flushed_us: started_us,
             oldest_us: None,
+            evidence: settings.evidence.as_ref().map(Taps::tap),
         });
     }
     drop(to_scorers);
@@ -139,6 +141,9 @@ pub fn start(
 }
 
 impl Live {
+    /// Records that may wait for scoring unless it is said otherwise.
+    pub const RECORDS_WAITING_MAX: u64 = 32_768;
+
     /// Keeps from now on only what `expression` matches; without one, everything.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use clap::Parser;
 use sensor::cli::{AskArgs, Cli, Command, ModelCommand};
 use sensor::control::client::Client;
 use sensor::fault::Fault;
-use sensor::{check, commands, doctor, model_file, replay, run, top};
+use sensor::{check, commands, doctor, model_file, replay, run, top, versus};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Model { command: ModelCommand::Show(arguments) } => model_file::show(&arguments),
         Command::Model { command: ModelCommand::Verify(arguments) } => model_file::verify(&arguments),
+        Command::Model { command: ModelCommand::Versus(arguments) } => versus::run(&arguments).map_err(one),
         asked => commands::run(asked).map_err(one),
     };
     match outcome {

@@ -1,5 +1,9 @@
 //! A status as Prometheus metrics. Names carry their units; every term of the accounting identities is there.
 
+mod drift;
+mod evidence;
+mod health;
+
 use std::collections::BTreeMap;
 
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -98,6 +102,9 @@ pub fn render(status: &Status) -> String {
             one(share),
         );
     }
+    drift::add_drift(&mut add, status);
+    evidence::add_evidence(&mut add, status);
+    health::add_health(&mut add, status);
     let by_class = |rows: &BTreeMap<String, u64>| {
         rows.iter().map(|(class, n)| (vec![("class", class.clone())], *n as f64)).collect()
     };

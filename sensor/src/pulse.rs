@@ -1,5 +1,7 @@
 //! What a running sensor knows of itself: every part's counts put together into one status, and into metrics.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -8,7 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use flowmeter::EndReason;
 use store::Class;
 
+use crate::drift::DriftDesk;
+use crate::evidence::Evidence;
 use crate::feed::Feed;
+use crate::health::Told;
 use crate::live::{Alarm, LinkState, Live, Reports};
 use crate::recorder::Found;
 use crate::slot::ModelSlot;
@@ -17,6 +22,7 @@ use crate::status::{
     Traffic,
 };
 use crate::writer::{RowKind, WriterHandle};
+pub use health::HealthDesk;
 
 /// The parts that are asked.
 pub struct Pulse {
@@ -38,6 +44,12 @@ pub struct Pulse {
     pub writer: WriterHandle,
     /// What the recorder has found.
     pub found: Arc<Found>,
+    /// Whether the models still fit.
+    pub drift: Arc<DriftDesk>,
+    /// The newest packets on disk, where they are kept.
+    pub evidence: Option<Evidence>,
+    /// What the appliance is heading for.
+    pub health: HealthDesk,
     /// The feed.
     pub feed: Arc<Feed>,
     /// The wall clock, microseconds since the epoch.
@@ -87,16 +99,25 @@ impl Pulse {
                 listeners: self.feed.listeners() as u64,
             },
             host: HostStatus::now(),
+            evidence: self.evidence.as_ref().map(Evidence::status).unwrap_or_default(),
             ..Status::default()
         };
         self.note_store(&mut status);
         self.note_model(&mut status, reports.as_ref());
+        self.health.note(&mut status);
         match &reports {
             Some(reports) => self.note_traffic(&mut status, reports, now_us),
             None => status
                 .complain(Health::Degraded, "nothing is captured: name an interface (`capture.interfaces`)"),
         }
         status
+    }
+
+    /// Takes readings of the appliance (about every ten seconds), and says what has changed.
+    pub fn look_at_appliance(&self, status: &Status) -> Vec<Told> {
+        let reports = self.live.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Live::reports);
+        let state_dir = self.store_path.parent().unwrap_or(&self.store_path);
+        self.health.look(status, reports.as_ref(), Live::RECORDS_WAITING_MAX, state_dir)
     }
 
     fn note_traffic(&self, status: &mut Status, reports: &Reports, now_us: u64) {
@@ -212,6 +233,7 @@ impl Pulse {
             reloads: serving.generation,
             agreement: reports.and_then(|r| r.shadow.agreement_share()),
         };
+        self.drift.note(status, &serving, reports);
         // A model that has been installed since then has put it right.
         if let Some(why) = self.model_refused.as_ref().filter(|_| serving.generation == 0) {
             status.complain(Health::Degraded, why.clone());

@@ -15,6 +15,8 @@ use crate::fault::Fault;
 use crate::pipeline::Recorder;
 use crate::scoring::{Model, Scored};
 use crate::truth::{Confusion, Truth};
+use crate::versus::{Comparison, Versus};
+use model::Category;
 
 /// Where detections went. `made` is the detector's own count.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +38,8 @@ pub struct Desk<'a> {
     scored: u64,
     detections: DetectionSums,
     store_fault: Option<Fault>,
+    /// The comparison with another model, and what goes into the uids of its examples.
+    versus: Option<(Comparison<'a>, String)>,
 }
 
 /// What is left when a run is over.
@@ -50,6 +54,8 @@ pub struct Closed {
     pub detections: DetectionSums,
     /// The first thing that went wrong with the store. The run went on without it.
     pub store_fault: Option<Fault>,
+    /// The same flows by another model.
+    pub versus: Option<Versus>,
     /// The output file, to be finished when the run has been added up.
     pub export: Option<Export>,
 }
@@ -74,7 +80,15 @@ impl<'a> Desk<'a> {
             scored: 0,
             detections: DetectionSums::default(),
             store_fault: None,
+            versus: None,
         }
+    }
+
+    /// Holds every verdict against that of another model.
+    #[must_use]
+    pub fn versus(self, other: Option<&'a Model>, sensor_id: &str) -> Self {
+        let versus = other.map(|other| (Comparison::new(self.model, other), sensor_id.to_owned()));
+        Self { versus, ..self }
     }
 
     /// Finishes the store.
@@ -87,6 +101,7 @@ impl<'a> Desk<'a> {
             scored: self.scored,
             detections: self.detections,
             store_fault: self.store_fault,
+            versus: self.versus.map(|(versus, _)| versus.summary()),
             export: self.export,
         }
     }
@@ -139,6 +154,11 @@ impl Recorder for Desk<'_> {
         let truth = self.truth.as_ref().map(|truth| truth.category(record));
         if let EventKind::Ended(_) = event.kind {
             self.scored += 1;
+            if let Some((versus, sensor_id)) = &mut self.versus {
+                versus.add(&record.features(), scored, truth.map(Category::is_attack), || {
+                    (record.uid(sensor_id).to_string(), record.flow_id().to_string())
+                });
+            }
             if let Some(truth) = truth {
                 self.confusion.count(truth, verdict.category());
             }

@@ -39,6 +39,7 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
     let filter = arguments.bpf.as_deref().map(Filter::new).transpose().map_err(one)?;
     let truth = arguments.labels.as_deref().map(Truth::read).transpose().map_err(one)?;
     let model = Model::load(arguments.model.as_deref()).map_err(one)?;
+    let other = arguments.versus.as_deref().map(|file| Model::load(Some(file))).transpose().map_err(one)?;
     let kept_by_us = arguments.store.as_deref().filter(|_| arguments.serve.is_none());
     let store = open_store(kept_by_us).map_err(one)?;
     let progress = Progress::default();
@@ -62,7 +63,8 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
     let budget = BudgetConfig { incidents_a_day: arguments.budget, burn_in_s: arguments.burn_in };
     let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default())
         .with_budget(Budget::new(budget, BudgetState::default()));
-    let mut desk = Desk::new(&model, detector, store, export, truth);
+    let mut desk =
+        Desk::new(&model, detector, store, export, truth).versus(other.as_ref(), &arguments.sensor_id);
 
     #[allow(clippy::disallowed_methods)]
     // how long the replay took is about the replay, not about the capture
@@ -166,6 +168,9 @@ fn show(arguments: &ReplayArgs, model: &Model, summary: &Summary, closed: &Close
         }
         if let Some(confusion) = &closed.confusion {
             text.push_str(&format!("\nFlows against ground truth\n{}\n", report::confusion_table(confusion)));
+        }
+        if let Some(versus) = &summary.versus {
+            text.push_str(&format!("\n{}", versus.describe(model.version())));
         }
     }
     if arguments.summary.is_some() {

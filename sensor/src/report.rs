@@ -132,7 +132,7 @@ pub fn alerts_by_category<'a>(alerts: impl Iterator<Item = &'a Detection>) -> BT
     counts
 }
 
-fn table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
+pub(crate) fn table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)

@@ -4,18 +4,22 @@ mod answer;
 mod build;
 mod reload;
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::capture::Clock;
 use crate::cli::RunArgs;
+use crate::drift::DriftNews;
 use crate::fault::Fault;
 use crate::feed::{Notice, Topic};
+use crate::health::Told;
 use crate::live::Live;
+use crate::pulse::Pulse;
 use crate::status::{Health, Status};
 use build::Sensor;
 
@@ -35,6 +39,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), Fault> {
 const LOOK: Duration = Duration::from_secs(1);
 /// A data plane that has made no progress for so long while packets wait is stuck: systemd is not told that all is well.
 const STUCK_LOOKS: u32 = 10;
+/// The appliance is looked at once in so many looks.
+const APPLIANCE_LOOKS: u64 = 10;
+/// New labels are read so often.
+const LABELS_LOOK: Duration = Duration::from_secs(5);
 
 async fn keep_running(sensor: &Sensor) -> Result<(), Fault> {
     let broken = |e: std::io::Error| Fault::Software(format!("signals cannot be received ({e})"));
@@ -42,9 +50,12 @@ async fn keep_running(sensor: &Sensor) -> Result<(), Fault> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(broken)?;
     let mut reopen = signal(SignalKind::user_defined1()).map_err(broken)?;
+    sensor.runtime.spawn(follow_labels(Arc::clone(&sensor.pulse)));
     let mut ticks = tokio::time::interval(LOOK);
     let mut progress = Progress::default();
     let mut health = Health::Ok;
+    let mut drift = DriftNews::default();
+    let mut looks = 0_u64;
     notify(&[NotifyState::Ready, NotifyState::Status("ready")]);
     tracing::info!(event = "ready", sensor_id = sensor.pulse.sensor_id, "ready");
     loop {
@@ -61,8 +72,17 @@ async fn keep_running(sensor: &Sensor) -> Result<(), Fault> {
             _ = ticks.tick() => {
                 let status = sensor.pulse.status();
                 sensor.pulse.slot.reap();
+                looks += 1;
+                if looks % APPLIANCE_LOOKS == 1 {
+                    for told in sensor.pulse.look_at_appliance(&status) {
+                        tell_appliance(sensor, &told);
+                    }
+                }
                 if progress.is_made(&status) {
                     notify(&[NotifyState::Watchdog, NotifyState::Status(&line(&status))]);
+                }
+                if let Some(body) = drift.of(&status) {
+                    tell_drift(sensor, body);
                 }
                 if status.health != health {
                     health = status.health;
@@ -112,6 +132,46 @@ fn tell_health(sensor: &Sensor, status: &Status) {
     sensor.feed.publish(Notice { topic: Topic::Status, severity: None, body });
 }
 
+fn tell_drift(sensor: &Sensor, body: Value) {
+    let (state, reason) = (body["state"].as_str().unwrap_or_default(), &body["reason"]);
+    match state {
+        "moved" | "failing" => tracing::warn!(event = "drift", state, %reason, "the model may no longer fit"),
+        _ => tracing::info!(event = "drift", state, %reason, "the model fits again"),
+    }
+    sensor.feed.publish(Notice { topic: Topic::Drift, severity: None, body });
+}
+
+fn tell_appliance(sensor: &Sensor, told: &Told) {
+    let body = match told {
+        Told::Raised(warning) => {
+            let (concern, text) = (warning.concern.as_str(), &warning.text);
+            tracing::warn!(event = "appliance", concern, in_s = warning.in_s, text, "a warning");
+            json!({"concern": concern, "state": "raised", "text": text, "in_s": warning.in_s})
+        }
+        Told::Ended(concern) => {
+            tracing::info!(event = "appliance", concern = concern.as_str(), "a warning has ended");
+            json!({"concern": concern.as_str(), "state": "ended"})
+        }
+    };
+    sensor.feed.publish(Notice { topic: Topic::Appliance, severity: None, body });
+}
+
+/// Reads new labels now and then, until the runtime ends.
+async fn follow_labels(pulse: Arc<Pulse>) {
+    let mut ticks = tokio::time::interval(LABELS_LOOK);
+    loop {
+        ticks.tick().await;
+        let pulse = Arc::clone(&pulse);
+        let read = move || {
+            let clock = Clock::system();
+            pulse.drift.read_labels(&pulse.store_path, Arc::new(move || clock.monotonic_us()))
+        };
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(read).await {
+            tracing::debug!(%error, "labels cannot be read now");
+        }
+    }
+}
+
 /// One line for `systemctl status`.
 fn line(status: &Status) -> String {
     let t = &status.traffic;
@@ -156,6 +216,10 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
     drop(sensor.pulse);
     sensor.runtime.shutdown_timeout(Duration::from_secs(3));
     let _ = std::fs::remove_file(&sensor.config.control.socket);
+    if let Some(thread) = sensor.evidence_thread {
+        // Its taps went with the capture threads.
+        let _ = thread.join();
+    }
     if let Some((handle, thread)) = sensor.eve {
         drop(handle);
         // The recorder held the other handle, and it has ended.

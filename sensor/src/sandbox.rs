@@ -58,6 +58,7 @@ fn paths(config: &Config, config_path: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut writable = vec![config.sensor.state_dir.clone(), PathBuf::from("/dev/null")];
     writable.extend(folder_of(&config.control.socket));
     writable.extend(folder_of(&config.eve.path));
+    writable.push(config.evidence.directory.clone());
     // Finished files of a watched folder may be moved away in it.
     writable.push(config.capture.directory.clone());
     writable.retain(|path| !path.as_os_str().is_empty());

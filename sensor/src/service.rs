@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod evaluate;
+pub mod evidence;
 pub mod flows;
 mod import;
 pub mod labels;
@@ -27,6 +28,7 @@ use store::{Store, StoreError};
 
 pub use crate::capture::wall_clock_us;
 use crate::control::Refusal;
+use crate::evidence::Evidence;
 use crate::fault::Fault;
 use crate::feed::{Feed, Telling};
 use crate::slot::ModelSlot;
@@ -59,6 +61,8 @@ pub struct Parts {
     pub suppressions: Arc<Suppressions>,
     /// How the sensor is.
     pub status: Box<dyn Fn() -> Status + Send + Sync>,
+    /// The newest packets, where they are kept.
+    pub evidence: Option<Evidence>,
     /// Its metrics in Prometheus' text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Microseconds since the epoch.

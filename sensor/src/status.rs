@@ -6,6 +6,10 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::drift::{Drift, ModelHealth};
+use crate::evidence::{EvidenceStatus, Mode};
+use crate::health::{Appliance, Concern};
+
 /// The verdict on the sensor itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -65,10 +69,18 @@ pub struct Status {
     pub accounting: Accounting,
     /// The model at work.
     pub model: ModelStatus,
+    /// How each model version does here: the active one first, then the shadow, then those that were active before.
+    pub model_health: Vec<ModelHealth>,
+    /// Whether the active model still fits.
+    pub drift: Drift,
+    /// The newest packets on disk.
+    pub evidence: EvidenceStatus,
     /// The database.
     pub store: StoreStatus,
     /// What is told to listeners.
     pub feed: FeedStatus,
+    /// Machine and sensor: readings, and what they are heading for.
+    pub appliance: Appliance,
     /// How long stages take.
     pub latency: Vec<StageLatency>,
     /// This process.
@@ -278,6 +290,7 @@ impl Status {
         let shadow = m.shadow_version.map_or(String::new(), |v| format!(", shadow {v}"));
         let previous = m.previous_version.map_or(String::new(), |v| format!(", previous {v}"));
         lines.push(format!("model    {} {}{shadow}{previous}", m.name, m.version));
+        lines.push(format!("drift    {}: {}", self.drift.state.as_str(), self.drift.reason));
         let s = &self.store;
         let rows: Vec<String> = s.rows.iter().map(|(class, n)| format!("{} {class}", count(*n))).collect();
         lines.push(format!(
@@ -287,6 +300,20 @@ impl Status {
             bytes(s.wal_bytes),
             rows.join(", ")
         ));
+        let e = &self.evidence;
+        if e.mode != Mode::Off {
+            let since = e.oldest_us.map_or("nothing yet".to_owned(), |us| {
+                format!("reaches back {}", span(self.now_us.saturating_sub(us)))
+            });
+            lines.push(format!(
+                "evidence {} of {}, {since}, {} packets kept, {} shed, {} failed",
+                bytes(e.bytes),
+                bytes(e.quota_bytes),
+                count(e.packets),
+                count(e.shed),
+                count(e.failed)
+            ));
+        }
         for (name, block) in [
             ("packets", &self.accounting.packets),
             ("flows", &self.accounting.flows),
@@ -298,6 +325,9 @@ impl Status {
                 .map(|(term, n)| format!("{term} {}", count(*n)))
                 .collect();
             lines.push(format!("account  {name}: {}", terms.join(", ")));
+        }
+        for warning in self.appliance.warnings.iter().filter(|w| w.concern == Concern::Unusual) {
+            lines.push(format!("unusual  {}", warning.text));
         }
         lines.push(format!(
             "process  {} of memory, {:.1} s of CPU, {} threads",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::pipeline::Sums;
 use crate::recorder::Closed;
 use crate::report;
+use crate::versus::Versus;
 
 /// The summary, in the order in which it is printed.
 #[derive(Debug, Serialize)]
@@ -38,6 +39,9 @@ pub struct Summary {
     pub packets_per_second: u64,
     /// Serial of the model.
     pub model_version: u64,
+    /// The same flows by another model, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versus: Option<Versus>,
 }
 
 /// The terms of the three identities.
@@ -158,6 +162,7 @@ impl Summary {
             seconds: (seconds * 1e3).round() / 1e3,
             packets_per_second: (p.received as f64 / seconds.max(1e-6)) as u64,
             model_version,
+            versus: closed.versus.clone(),
         }
     }
 

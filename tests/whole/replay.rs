@@ -235,3 +235,16 @@ fn the_model_inside_the_program_says_what_it_is() {
     std::fs::write(&longer, [std::fs::read(&file).unwrap(), vec![0]].concat()).unwrap();
     assert_eq!(verify(&longer).status.code(), Some(65));
 }
+
+#[test]
+fn a_model_against_itself_changes_nothing() {
+    let model = repo().join("data/default.taphound").display().to_string();
+    let summary = summary(&[&path("attack-day"), "--versus", &model]);
+    let versus = &summary["versus"];
+    assert_eq!((&versus["flows"], &versus["changed"]), (&summary["flows"], &Value::from(0)));
+    let matrix = versus["matrix"].as_object().unwrap();
+    assert!(matrix.len() > 2, "the capture has attacks: {matrix:?}");
+    let judged: u64 = matrix.iter().map(|(from, row)| row[from].as_u64().unwrap()).sum();
+    assert_eq!(judged, summary["flows"].as_u64().unwrap());
+    assert!(crate::summary(&[&path("scan-syn")]).get("versus").is_none(), "only where it was asked for");
+}

@@ -56,6 +56,7 @@ pub const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/api/v1/incidents/{id}", Needs(Viewer)),
     ("GET", "/api/v1/flows", Needs(Viewer)),
     ("GET", "/api/v1/flows/{id}", Needs(Viewer)),
+    ("GET", "/api/v1/evidence/{id}", Needs(Analyst)),
     ("GET", "/api/v1/labels", Needs(Viewer)),
     ("POST", "/api/v1/labels", Needs(Analyst)),
     ("GET", "/api/v1/labels/queue", Needs(Viewer)),

@@ -206,6 +206,45 @@ pub struct ModelFileArgs {
     pub(crate) ask: AskArgs,
 }
 
+/// Arguments of `model versus`.
+#[derive(Debug, Args)]
+pub struct VersusArgs {
+    /// The model to compare with
+    #[arg(value_name = "FILE")]
+    pub versus: PathBuf,
+    /// The model compared; the one inside this program unless named
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// The sensor's database, or a copy of it
+    #[arg(long, value_name = "FILE", default_value = "/var/lib/taphound/taphound.db")]
+    pub store: PathBuf,
+    /// Flows that did not begin before this time: 2026-11-21T13:00:00Z, or seconds since 1970
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Flows that began before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// At most so many flows, the newest
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub limit: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `evidence`.
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    /// Id of an alert or a flow
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The capture file to write; it must not exist. `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArgs {

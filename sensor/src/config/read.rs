@@ -181,6 +181,8 @@ impl Config {
             "`capture.interfaces` and `capture.directory` are both set: a sensor has one kind of source; run two sensors".to_owned(),
         );
         wrong.extend(self.api.faults());
+        wrong.extend(self.drift.faults());
+        wrong.extend(self.evidence.faults());
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }
     }
 }

@@ -10,6 +10,7 @@ use super::metering::Metering;
 use super::source::Source;
 use super::sums::{RingState, Shared};
 use crate::capture::{Clock, Polled, Seen};
+use crate::evidence::Tap;
 
 /// Packets of one ring for another ring's tables.
 pub(super) struct HandedOver {
@@ -41,6 +42,8 @@ pub(super) struct Ring {
     pub(super) flushed_us: u64,
     /// Latency of the oldest frame since the last flush: when it was stamped.
     pub(super) oldest_us: Option<u64>,
+    /// Keeps copies of frames.
+    pub(super) evidence: Option<Tap>,
 }
 
 /// Packets between intake and tables, split by owner.
@@ -149,9 +152,14 @@ impl Ring {
         let room = BATCH_PACKETS.saturating_sub(self.outgoing.waiting).max(1);
         let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering };
         let (intake, oldest_us) = (&mut self.intake, &mut self.oldest_us);
+        let (evidence, waits) = (&mut self.evidence, !self.source.is_wire());
+        let now_us = self.flushed_us;
         self.source.poll(room, wait_ms, |seen| match seen {
             Seen::Frame(frame) => {
                 oldest_us.get_or_insert(frame.time_us);
+                if let Some(tap) = evidence {
+                    tap.offer(&frame, now_us, waits);
+                }
                 intake.accept(&frame, &mut split);
             }
             Seen::Filtered => intake.count_filtered(),
@@ -199,6 +207,9 @@ impl Ring {
     /// Ends a batch: meters, passes events on, publishes.
     fn flush(&mut self, now_us: u64) {
         self.flushed_us = now_us;
+        if let Some(tap) = &mut self.evidence {
+            tap.look(now_us);
+        }
         let packets = self.outgoing.waiting as u64;
         let (epoch, watermark_us) = (self.intake.epoch(), self.intake.watermark_us());
         self.outgoing.flush(epoch, watermark_us, &mut self.metering);

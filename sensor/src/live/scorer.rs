@@ -42,8 +42,9 @@ impl Scorer {
             sums.parcels += 1;
             self.score(&serving, &mut parcel, &mut sums);
             let now_us = self.clock.monotonic_us();
-            sums.latency.add(now_us.saturating_sub(parcel.metered_us), parcel.events.records.len() as u64);
             let records = parcel.events.records.len() as u64;
+            sums.latency.add(now_us.saturating_sub(parcel.metered_us), records);
+            sums.health.latency.add(now_us.saturating_sub(parcel.metered_us), records);
             parcel.serving = Some(serving);
             parcel.scored_us = now_us;
             self.shared.records_waiting.fetch_sub(records, Ordering::Relaxed);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use flowmeter::{HashKey, MeterConfig};
 
 use crate::capture::{Clock, Input, Speed, WireSettings};
+use crate::evidence::Taps;
 use crate::fault::Fault;
 use crate::source::filter::Filter;
 
@@ -27,6 +28,8 @@ pub struct LiveSettings {
     pub records_waiting_max: u64,
     /// When something is worth a warning.
     pub alarms: Alarms,
+    /// Where packets are kept as evidence, if they are.
+    pub evidence: Option<Taps>,
     /// The clocks.
     pub clock: Clock,
 }
@@ -68,8 +71,9 @@ impl LiveSettings {
             speed: Speed::Max,
             meter,
             scorers: 1,
-            records_waiting_max: 32_768,
+            records_waiting_max: super::Live::RECORDS_WAITING_MAX,
             alarms: Alarms::default(),
+            evidence: None,
             clock: Clock::system(),
         })
     }

@@ -78,6 +78,8 @@ pub struct Health {
     pub score_sum: f64,
     /// Scores that are no number from 0 to 1: a sound model gives none.
     pub unsound: u64,
+    /// From the end of metering to the verdict.
+    pub latency: Latency,
 }
 
 /// The shadow model beside the active one, since the slot was last changed.
@@ -120,6 +122,7 @@ impl Health {
         self.scored += other.scored;
         self.score_sum += other.score_sum;
         self.unsound += other.unsound;
+        self.latency += other.latency;
         let counts = self.by_category.iter_mut().chain(&mut self.score_bins);
         for (mine, theirs) in counts.zip(other.by_category.iter().chain(&other.score_bins)) {
             *mine += theirs;

@@ -13,6 +13,7 @@ use crate::detection::budget::BudgetState;
 use crate::detection::detector::{Change, Opinionated};
 use crate::detection::policy::Verdict;
 use crate::detection::{Detection, Detector, Incident, Reason, Severity};
+use crate::drift::DriftWatch;
 use crate::eve_file::EveHandle;
 use crate::export::{self, FlowRow, RunColumns};
 use crate::fault::Fault;
@@ -39,6 +40,8 @@ pub struct Outlets {
     pub flows_per_second: u32,
     /// Items go to the outbox: all alerted flows, and of the others this share.
     pub outbox_share: Option<f64>,
+    /// Whether the model still fits.
+    pub drift: DriftWatch,
 }
 
 /// What the recorder counts.
@@ -305,6 +308,8 @@ impl Recorder for LiveDesk {
         }
         match event.kind {
             EventKind::Ended(_) => {
+                let forest = &scored.prediction;
+                self.outlets.drift.observe(&record.features(), forest.score, forest.attack, self.now_us);
                 self.keep_flow(record, context, scored, verdict);
                 self.tell_prediction(record, scored, verdict);
                 if let Some((_, true)) = &self.outlets.eve {
@@ -323,6 +328,7 @@ impl Recorder for LiveDesk {
 
     fn batch_ended(&mut self) -> Result<(), Fault> {
         self.pass_on();
+        self.outlets.drift.look(self.now_us);
         if self.now_us.saturating_sub(self.kept.0) >= KEEP_EVERY_US {
             self.keep_budget();
         }
@@ -332,6 +338,7 @@ impl Recorder for LiveDesk {
     fn serving_changed(&mut self, serving: &Arc<Serving>) {
         self.serving = Arc::clone(serving);
         self.columns.model_version = serving.active.version();
+        self.outlets.drift.serving_changed(serving);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::Api;
 use crate::detection::Detector;
 use crate::detection::behaviour::Thresholds;
 use crate::detection::policy::Policy;
+use crate::drift::{DriftConfig, DriftDesk};
 use crate::fault::Fault;
 use crate::feed::{Feed, Notice, Topic};
 use crate::pipeline::Recorder;
@@ -66,6 +67,7 @@ impl Served {
         let (writer, handle) = Writer::spawn(store, WriterSettings::default(), |_| {}).map_err(unable)?;
         let slot = Arc::new(ModelSlot::new(Model::load(arguments.model.as_deref())?));
         let (suppressions, found) = (Arc::new(Suppressions::default()), Arc::new(Found::default()));
+        let drift = Arc::new(DriftDesk::new(DriftConfig::default()));
         let outlets = Outlets {
             sensor_id: arguments.sensor_id.clone(),
             writer: handle.clone(),
@@ -74,6 +76,7 @@ impl Served {
             suppressions: Arc::clone(&suppressions),
             flows_per_second: u32::MAX,
             outbox_share: None,
+            drift: drift.watch(slot.load()),
         };
         let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default());
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
@@ -83,6 +86,7 @@ impl Served {
             started_us,
             slot: Arc::clone(&slot),
             found,
+            drift,
             feed: Arc::clone(&feed),
         };
         let service = Service::new(Parts {
@@ -100,6 +104,7 @@ impl Served {
                 move || crate::metrics::render(&look.status())
             }),
             status: Box::new(move || look.status()),
+            evidence: None,
             clock: wall_clock_us,
             store_predictions: true,
             token_leeway_s: settings.leeway_s,
@@ -154,6 +159,7 @@ struct Look {
     started_us: u64,
     slot: Arc<ModelSlot>,
     found: Arc<Found>,
+    drift: Arc<DriftDesk>,
     feed: Arc<Feed>,
 }
 
@@ -185,6 +191,7 @@ impl Look {
         (status.feed.newest, status.feed.dropped) = (self.feed.newest(), self.feed.dropped());
         status.store.path = self.path.display().to_string();
         status.store.writable = true;
+        self.drift.note(&mut status, &serving, None);
         status
     }
 }

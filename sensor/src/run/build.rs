@@ -19,13 +19,15 @@ use crate::control::server;
 use crate::detection::Detector;
 use crate::detection::budget::{Budget, BudgetState};
 use crate::detection::policy::Policy;
+use crate::drift::DriftDesk;
 use crate::eve_file::{self, EveHandle};
+use crate::evidence;
 use crate::fault::Fault;
 use crate::feed::{Feed, Telling};
 use crate::installed;
 use crate::live::{self, LiveSettings};
 use crate::logging::{self, LogLevel};
-use crate::pulse::Pulse;
+use crate::pulse::{HealthDesk, Pulse};
 use crate::recorder::{BUDGET_STATE, Found, LiveDesk, Outlets};
 use crate::sandbox;
 use crate::service::{Parts, Service, wall_clock_us};
@@ -47,6 +49,8 @@ pub(super) struct Sensor {
     pub(super) stop: watch::Sender<bool>,
     /// The API, when it has a socket.
     pub(super) serving: Option<tokio::task::JoinHandle<()>>,
+    /// Ends when the capture threads have.
+    pub(super) evidence_thread: Option<JoinHandle<()>>,
     /// Held to the end: one sensor a state folder.
     pub(super) locked: File,
 }
@@ -70,10 +74,16 @@ impl Sensor {
             false => Some(eve_file::open(&config.eve.path, config.eve.rotate_mib << 20, config.eve.keep)?),
         };
         let http = Listeners::bind(&config.api)?;
+        let evidence = evidence::open(&config.evidence, &state_dir)?;
         let locked_in = sandbox::enter(&config, &path)?;
         tracing::info!(event = "sandbox", landlock = locked_in, "locked in");
 
         // Threads from here on: they inherit the sandbox.
+        let evidence = evidence.map(evidence::Opened::start).transpose()?;
+        let (evidence, taps, evidence_thread) = match evidence {
+            Some((evidence, taps, thread)) => (Some(evidence), Some(taps), Some(thread)),
+            None => (None, None, None),
+        };
         let eve = eve.map(eve_file::Opened::start).transpose()?;
         let (feed, telling, notices) = Feed::new(started_us);
         let passing = Arc::clone(&feed);
@@ -84,6 +94,7 @@ impl Sensor {
         let (writer, handle) = Writer::spawn_opening(open, WriterSettings::default(), tell_store_news)
             .map_err(|e| Fault::Software(format!("the writer's thread cannot be started ({e})")))?;
         let (suppressions, found) = (Arc::new(Suppressions::default()), Arc::new(Found::default()));
+        let drift = Arc::new(DriftDesk::new(config.drift));
         let outlets = Outlets {
             sensor_id: config.sensor.id.clone(),
             writer: handle.clone(),
@@ -92,9 +103,11 @@ impl Sensor {
             suppressions: Arc::clone(&suppressions),
             flows_per_second: config.store.flows_per_second,
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
+            drift: drift.watch(slot.load()),
         };
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
         let live = live_settings(&config)?
+            .map(|settings| LiveSettings { evidence: taps, ..settings })
             .map(|settings| live::start(settings, Arc::clone(&slot), desk))
             .transpose()?;
         let pulse = Arc::new(Pulse {
@@ -107,6 +120,9 @@ impl Sensor {
             model_refused,
             writer: handle,
             found,
+            drift,
+            evidence,
+            health: HealthDesk::default(),
             feed: Arc::clone(&feed),
             now_us: wall_clock_us,
             last: Mutex::default(),
@@ -136,6 +152,7 @@ impl Sensor {
             runtime,
             stop,
             serving,
+            evidence_thread,
             locked,
         })
     }
@@ -165,6 +182,7 @@ fn service(
         feed: Arc::clone(&pulse.feed),
         telling,
         suppressions,
+        evidence: pulse.evidence.clone(),
         status: Box::new(move || of_status.status()),
         metrics: Box::new(move || crate::metrics::render(&of_metrics.status())),
         clock: wall_clock_us,

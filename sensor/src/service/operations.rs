@@ -11,6 +11,7 @@ use store::record::AuditRow;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Service;
+use super::evidence::EvidenceOf;
 use super::labels::{GiveLabels, LabelByFilter, LabelsAfter, QueueOf};
 use super::search::Search;
 use super::suppress::AddSuppression;
@@ -134,6 +135,7 @@ impl Service {
             }
             "model/shadow/end" => give(self.end_shadow(actor)),
             "model/rollback" => give(self.roll_back_model(actor)),
+            "evidence" => with(args, |of: EvidenceOf| give(self.evidence_part(actor, &of))),
             "audit" => with(args, |a: AuditBefore| give(self.audit_log(&a))),
             "token/create" => {
                 with(args, |a: CreateToken| give(self.create_token(actor, &a, Self::TOKEN_DAYS)))

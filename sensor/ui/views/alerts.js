@@ -5,6 +5,7 @@ import { askLabel } from "../labels.js";
 import { list } from "../list.js";
 import { suppress } from "../suppress.js";
 import { count, endpoint, protocol, span, technique } from "../words.js";
+import { packets } from "../packets.js";
 import { FILTER, category, filters, heading, history, label, scored, severity, to, up, when } from "./parts.js";
 import { explained, lived, related } from "./why.js";
 
@@ -58,7 +59,7 @@ export async function alert(shown, id) {
 }
 
 function draw(item, shown) {
-  const buttons = may("analyst") && [button("Label (l)", () => askLabel(shown.subject)), button("Suppress (s)", () => suppress(shown.subject))];
+  const buttons = may("analyst") && [button("Label (l)", () => askLabel(shown.subject)), button("Suppress (s)", () => suppress(shown.subject)), packets(item.id)];
   const states = [item.provisional && "the flow still runs", item.revised && "taken back by the final record", item.suppressed_by && `hidden by suppression ${item.suppressed_by}`];
   return [
     up("alerts", "Alerts"),

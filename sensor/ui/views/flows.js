@@ -5,6 +5,7 @@ import { askLabel } from "../labels.js";
 import { list } from "../list.js";
 import { suppress } from "../suppress.js";
 import { bytes, count, endpoint, flags, protocol, short, span } from "../words.js";
+import { packets } from "../packets.js";
 import { FILTER, category, filters, heading, history, label, scored, to, up, when } from "./parts.js";
 import { explained, lived, related } from "./why.js";
 
@@ -67,7 +68,7 @@ function side(name, sent) {
 
 function draw(f, shown) {
   const buttons = may("analyst") && [button("Label (l)", () => askLabel(shown.subject)),
-    shown.subject.category && button("Suppress (s)", () => suppress(shown.subject))];
+    shown.subject.category && button("Suppress (s)", () => suppress(shown.subject)), f.source === "capture" && packets(f.id)];
   const heads = ["Side", "Packets", "Payload", "Headers", "Largest", "Flags", "Resent", "Out of order"];
   return [
     up("flows", "Flows"),

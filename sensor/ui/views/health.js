@@ -33,6 +33,8 @@ function draw(s, rates) {
     el("section", { class: "panel rates" }, rate("packets/s", short(t.packets_per_second), "packets"), rate("bit/s", short(t.bits_per_second), "bits"), rate("new flows/s", short(t.flows_per_second), "flows"),
       el("div", { class: "rate" }, el("b", {}, short(t.flows_active)), el("span", {}, t.flows_max ? `flows held, of ${short(t.flows_max)}` : "flows held"))),
     panel("Sources", s.sources.length ? sources(s.sources) : empty("No live source: this is a replay.")),
+    coming(s),
+    fit(s),
     panel("Accounting", el("div", { class: "side" }, IDENTITIES.map((identity) => account(identity, s.accounting)))),
     el("div", { class: "side" },
       panel("Store", facts([["File", el("code", {}, s.store.path)], ["Takes rows", s.store.writable ? "yes" : "no"], ["Fault", s.store.fault], ["Size", bytes(s.store.bytes)], ["Log", bytes(s.store.wal_bytes)], ["Waiting", count(s.store.queued)],
@@ -52,6 +54,29 @@ function sources(all) {
     el("td", { class: "number" }, s.one_way_share === null ? "" : `${(s.one_way_share * 100).toFixed(1)} %`), el("td", { class: "time" }, exactTime(s.last_packet_us)));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Sources" }, el("table", { class: "bars" },
     el("thead", {}, el("tr", {}, heads.map((n, i) => el("th", { scope: "col", class: i > 1 && i < 7 ? "number" : null }, n)))), el("tbody", {}, all.map(row))));
+}
+
+/** What readings are heading for. */
+function coming(s) {
+  const warnings = s.appliance?.warnings ?? [];
+  return warnings.length ? panel("What is coming", el("ul", { class: "reasons" }, warnings.map((w) => el("li", {}, `${w.concern}: ${w.text}`)))) : null;
+}
+
+/** Whether each model still fits: what it judged, how far flows have moved, what labels say. */
+function fit(s) {
+  const models = s.model_health ?? [];
+  if (!models.length) return null;
+  const heads = ["Model", "Role", "Flows", "Called attacks", "Largest PSI", "of", "PSI of the score", "Moved since it began", "Labels", "Errors", "Precision (alerted)", "Recall (random 1 %)"];
+  const share = (n) => (n === null || n === undefined ? "" : `${(n * 100).toFixed(1)} %`);
+  const index = (n) => (n === null || n === undefined ? "" : n.toFixed(2));
+  const row = (m) => el("tr", {}, el("th", { scope: "row" }, m.version), el("td", {}, m.role),
+    [count(m.flows), share(m.alert_rate), index(m.psi?.max)].map((t) => el("td", { class: "number" }, t)), el("td", {}, m.psi?.max_feature ?? ""),
+    [index(m.psi?.score), index(m.psi?.shift_max), m.labels ? count(m.labels.labelled) : "", share(m.labels?.error_rate), share(m.labels?.alerted.precision), share(m.labels?.random.recall)].map((t) => el("td", { class: "number" }, t)));
+  const state = { settling: "", calm: "ok", moved: "degraded", failing: "critical" }[s.drift.state] ?? "";
+  return panel("Does the model still fit?",
+    el("p", {}, el("span", { class: `pill ${state}` }, s.drift.state), ` ${s.drift.reason}`),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Models" }, el("table", { class: "bars" },
+      el("thead", {}, el("tr", {}, heads.map((n, i) => el("th", { scope: "col", class: i > 1 && i !== 5 ? "number" : null }, n)))), el("tbody", {}, models.map(row)))));
 }
 
 function account([title, block, total, terms], accounting) {

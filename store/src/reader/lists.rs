@@ -89,23 +89,43 @@ impl Reader {
         self.timed(|connection| list(connection, &sql, params![after.cast_signed(), count(limit)], label))
     }
 
+    /// The number of the newest label; 0 when there is none.
+    ///
+    /// # Errors
+    /// SQLite fails.
+    pub fn newest_label(&self) -> Result<u64, StoreError> {
+        self.timed(|connection| {
+            let sql = "SELECT coalesce(max(seq), 0) FROM labels";
+            connection.prepare_cached(sql)?.query_row([], |row| unsigned(row, 0))
+        })
+    }
+
+    /// What the centre says, from after (time given, subject) on, in that order.
+    ///
+    /// # Errors
+    /// SQLite fails.
+    pub fn true_labels(&self, after: (u64, &str), limit: usize) -> Result<Vec<TrueLabel>, StoreError> {
+        let sql =
+            "SELECT subject, label, category, actor, at_us FROM true_labels WHERE (at_us, subject) > (?1, ?2)
+            ORDER BY at_us, subject LIMIT ?3";
+        let after = params![after.0.cast_signed(), after.1, count(limit)];
+        self.timed(|connection| list(connection, sql, after, true_label))
+    }
+
+    /// Whether a flow is in the random hundredth that the label queue asks about whatever the model said of it.
+    #[must_use]
+    pub fn is_random(id: &FlowId) -> bool {
+        // A uid is a hash: 655 of 65,536 first pairs of bytes are a hundredth.
+        id.uid[..2] < [0x02, 0x8f][..]
+    }
+
     /// What the centre says of a flow.
     ///
     /// # Errors
     /// SQLite fails.
     pub fn true_label_of(&self, subject: &str) -> Result<Option<TrueLabel>, StoreError> {
         let sql = "SELECT subject, label, category, actor, at_us FROM true_labels WHERE subject = ?1";
-        let found = self.timed(|connection| {
-            list(connection, sql, [subject], |row| {
-                Ok(TrueLabel {
-                    subject: row.get(0)?,
-                    label: label_named(row.get_ref(1)?.as_str()?),
-                    category: row.get(2)?,
-                    actor: row.get(3)?,
-                    at_us: unsigned(row, 4)?,
-                })
-            })
-        })?;
+        let found = self.timed(|connection| list(connection, sql, [subject], true_label))?;
         Ok(found.into_iter().next())
     }
 
@@ -235,7 +255,6 @@ impl Reader {
         threshold: f64,
         limit: usize,
     ) -> Result<Vec<QueuedFlow>, StoreError> {
-        // A uid is a hash: 655 of 65,536 first pairs of bytes are a hundredth.
         let random = format!(
             "{} WHERE start_us >= ?1 AND start_us < ?2 AND label IS NULL AND true_label IS NULL
              AND substr(uid, 1, 2) < x'028f' ORDER BY start_us DESC, seq DESC LIMIT ?3",
@@ -286,6 +305,16 @@ impl Reader {
 }
 
 const LABEL_SELECT: &str = "SELECT seq, subject, label, category, reason, actor, source, at_us FROM labels";
+
+fn true_label(row: &Row<'_>) -> rusqlite::Result<TrueLabel> {
+    Ok(TrueLabel {
+        subject: row.get(0)?,
+        label: label_named(row.get_ref(1)?.as_str()?),
+        category: row.get(2)?,
+        actor: row.get(3)?,
+        at_us: unsigned(row, 4)?,
+    })
+}
 
 fn label(row: &Row<'_>) -> rusqlite::Result<LabelRow> {
     Ok(LabelRow {

@@ -92,6 +92,7 @@ impl Rig {
             telling,
             suppressions: Arc::clone(&suppressions),
             status: Box::new(Status::default),
+            evidence: None,
             metrics: Box::new(|| "taphound_up 1\n".to_owned()),
             clock,
             store_predictions: api.store_predictions,
