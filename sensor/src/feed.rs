@@ -33,12 +33,14 @@ pub enum Topic {
     ModelUpdated,
     /// The sensor's own state changed.
     Status,
+    /// Something was blocked, or let through again.
+    Block,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] =
-        [Self::Prediction, Self::Alert, Self::Incident, Self::ModelUpdated, Self::Status];
+    pub const ALL: [Self; 6] =
+        [Self::Prediction, Self::Alert, Self::Incident, Self::ModelUpdated, Self::Status, Self::Block];
 
     /// Its name on the wire.
     #[must_use]
@@ -49,6 +51,7 @@ impl Topic {
             Self::Incident => "incident",
             Self::ModelUpdated => "model_updated",
             Self::Status => "status",
+            Self::Block => "block",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod eve_file;
 pub mod export;
 pub mod fault;
 pub mod feed;
+pub mod inline;
 pub mod installed;
 pub mod live;
 pub mod logging;

@@ -9,6 +9,7 @@ use flowmeter::EndReason;
 use store::Class;
 
 use crate::feed::Feed;
+use crate::inline::Board;
 use crate::live::{Alarm, LinkState, Live, Reports};
 use crate::recorder::Found;
 use crate::slot::ModelSlot;
@@ -40,6 +41,8 @@ pub struct Pulse {
     pub found: Arc<Found>,
     /// The feed.
     pub feed: Arc<Feed>,
+    /// What is stopped.
+    pub inline: Option<Arc<Board>>,
     /// The wall clock, microseconds since the epoch.
     pub now_us: fn() -> u64,
     /// The counts at the last look, for rates.
@@ -91,6 +94,9 @@ impl Pulse {
         };
         self.note_store(&mut status);
         self.note_model(&mut status, reports.as_ref());
+        if let Some(board) = &self.inline {
+            board.note(&mut status);
+        }
         match &reports {
             Some(reports) => self.note_traffic(&mut status, reports, now_us),
             None => status

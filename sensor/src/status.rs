@@ -6,6 +6,8 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::inline::board::InlineStatus;
+
 /// The verdict on the sensor itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -69,6 +71,8 @@ pub struct Status {
     pub store: StoreStatus,
     /// What is told to listeners.
     pub feed: FeedStatus,
+    /// What is stopped.
+    pub inline: InlineStatus,
     /// How long stages take.
     pub latency: Vec<StageLatency>,
     /// This process.
@@ -287,6 +291,7 @@ impl Status {
             bytes(s.wal_bytes),
             rows.join(", ")
         ));
+        lines.extend(self.inline.decides().then(|| self.inline.line()));
         for (name, block) in [
             ("packets", &self.accounting.packets),
             ("flows", &self.accounting.flows),

@@ -181,6 +181,7 @@ impl Config {
             "`capture.interfaces` and `capture.directory` are both set: a sensor has one kind of source; run two sensors".to_owned(),
         );
         wrong.extend(self.api.faults());
+        wrong.extend(self.inline.faults(&self.capture.interfaces));
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }
     }
 }

@@ -73,6 +73,7 @@ impl Served {
             eve: None,
             suppressions: Arc::clone(&suppressions),
             flows_per_second: u32::MAX,
+            watch: None,
             outbox_share: None,
         };
         let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default());
@@ -95,6 +96,7 @@ impl Served {
             feed: Arc::clone(&feed),
             telling,
             suppressions,
+            inline: None,
             metrics: Box::new({
                 let look = look.clone();
                 move || crate::metrics::render(&look.status())
