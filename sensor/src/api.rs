@@ -4,6 +4,7 @@
 //! into a question to the service. Sockets are bound before the sensor locks itself in, and served afterwards.
 
 pub mod access;
+mod blocks;
 mod counts;
 mod document;
 mod envelope;
@@ -142,6 +143,8 @@ fn documented(upload_max: usize) -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(routes::labels_of, routes::withdraw_label))
         .routes(routes!(routes::suppressions, routes::suppress))
         .routes(routes!(routes::lift_suppression))
+        .routes(routes!(blocks::blocks, blocks::block))
+        .routes(routes!(blocks::lift_block))
         .routes(routes!(routes::model))
         .routes(routes!(routes::roll_back_model))
         .routes(routes!(routes::audit))

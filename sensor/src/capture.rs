@@ -66,11 +66,13 @@ pub struct WireSettings {
     pub ring_bytes: Option<u64>,
     /// An interface that is down or missing when the sensor starts is waited for (false: it is a fault).
     pub wait_at_start: bool,
+    /// Only what comes in by the interface: on a bridge every frame goes out by another port again (false).
+    pub ingress_only: bool,
 }
 
 impl Default for WireSettings {
     fn default() -> Self {
-        Self { snaplen: 2048, promiscuous: true, ring_bytes: None, wait_at_start: false }
+        Self { snaplen: 2048, promiscuous: true, ring_bytes: None, wait_at_start: false, ingress_only: false }
     }
 }
 

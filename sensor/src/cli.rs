@@ -1,6 +1,7 @@
 //! The command line as typed; everything behind it gets checked values.
 
 mod ask;
+mod block;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub use ask::{
     AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, EvidenceArgs, LabelArgs, ModelFileArgs, Said,
     SearchArgs, SuppressCommand, TokenCommand, TopArgs, VersusArgs,
 };
+pub use block::{BlockArgs, BlockCommand};
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
 #[derive(Debug, Parser)]
@@ -48,6 +50,12 @@ pub enum Command {
         /// What to do with rules.
         #[command(subcommand)]
         command: SuppressCommand,
+    },
+    /// Stop traffic of a source, show what is stopped, and let it through again
+    Block {
+        /// What to do with blocks.
+        #[command(subcommand)]
+        command: BlockCommand,
     },
     /// Steer what is captured
     Capture {

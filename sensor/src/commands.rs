@@ -1,5 +1,6 @@
 //! Questions to a running sensor from the command line: asked over the control socket, shown as tables or JSON.
 
+mod block;
 mod evidence;
 mod tables;
 
@@ -27,6 +28,7 @@ pub fn run(command: Command) -> Result<(), Fault> {
         Command::Flows(arguments) => list(&arguments, "flows", tables::flows),
         Command::Label(arguments) => label(&arguments),
         Command::Suppress { command } => suppress(command),
+        Command::Block { command } => block::block(command),
         Command::Capture { command } => capture(command),
         Command::Token { command } => token(command),
         Command::Backup(arguments) => backup(&arguments),

@@ -4,6 +4,7 @@
 //! that names the nearest one that does. `config/taphound.toml` shows every key with its default; a test holds it to that.
 
 mod api;
+pub mod inline;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use flowmeter::{HashKey, MeterConfig, Tunnels};
 use serde::{Deserialize, Serialize};
 
 pub use api::Api;
+pub use inline::Inline;
 pub use read::{ConfigFault, load};
 
 /// Where the settings are unless `--config` says otherwise.
@@ -51,6 +53,8 @@ pub struct Config {
     pub api: Api,
     /// Events written to a file as they happen.
     pub eve: EveFile,
+    /// Whether traffic is stopped, and which.
+    pub inline: Inline,
     /// What is logged and how.
     pub log: Log,
 }

@@ -37,11 +37,13 @@ pub enum Topic {
     Drift,
     /// The appliance warns of something, or no longer does.
     Appliance,
+    /// Something was blocked, or let through again.
+    Block,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Prediction,
         Self::Alert,
         Self::Incident,
@@ -49,6 +51,7 @@ impl Topic {
         Self::Status,
         Self::Drift,
         Self::Appliance,
+        Self::Block,
     ];
 
     /// Its name on the wire.
@@ -62,6 +65,7 @@ impl Topic {
             Self::Status => "status",
             Self::Drift => "drift",
             Self::Appliance => "appliance",
+            Self::Block => "block",
         }
     }
 }

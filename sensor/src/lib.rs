@@ -19,6 +19,7 @@ pub mod export;
 pub mod fault;
 pub mod feed;
 pub mod health;
+pub mod inline;
 pub mod installed;
 pub mod live;
 pub mod logging;

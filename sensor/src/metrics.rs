@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
+use crate::inline::board::InlineStatus;
 use crate::status::{Health, Status};
 
 /// Renders a status in Prometheus' text format.
@@ -87,6 +88,9 @@ pub fn render(status: &Status) -> String {
         one(status.traffic.flows_max as f64),
     );
     add_sources(&mut add, status);
+    if status.inline.decides() {
+        add_inline(&mut add, &status.inline);
+    }
     add("taphound_model_version", "Serial of the model at work.", GAUGE, one(status.model.version as f64));
     add(
         "taphound_model_changes_total",
@@ -159,6 +163,43 @@ pub fn render(status: &Status) -> String {
 }
 
 type Sample<'a> = (Vec<(&'a str, String)>, f64);
+
+fn add_inline(add: &mut impl FnMut(&str, &str, MetricType, Vec<Sample<'_>>), inline: &InlineStatus) {
+    use MetricType::{COUNTER, GAUGE};
+    let one = |value: f64| vec![(Vec::new(), value)];
+    add("taphound_blocks", "Blocks in force.", GAUGE, one(inline.blocks as f64));
+    add(
+        "taphound_blocks_unenforceable",
+        "Blocks that match nothing although their sources go on.",
+        GAUGE,
+        one(inline.unenforceable as f64),
+    );
+    let outcomes = inline.outcomes.iter().map(|(name, n)| (vec![("outcome", name.clone())], *n as f64));
+    add(
+        "taphound_block_decisions_total",
+        "Decisions to block or not, by outcome.",
+        COUNTER,
+        outcomes.collect(),
+    );
+    add(
+        "taphound_blocked_packets_total",
+        "Packets that the rules dropped.",
+        COUNTER,
+        one(inline.dropped_packets as f64),
+    );
+    add(
+        "taphound_rules_flushed_total",
+        "Times that somebody else emptied or removed the rules.",
+        COUNTER,
+        one(inline.rules_flushed as f64),
+    );
+    add(
+        "taphound_rules_faulty",
+        "1 while the rules cannot be written or read.",
+        GAUGE,
+        one(f64::from(u8::from(inline.fault.is_some()))),
+    );
+}
 
 fn add_sources(add: &mut impl FnMut(&str, &str, MetricType, Vec<Sample<'_>>), status: &Status) {
     use MetricType::{COUNTER, GAUGE};

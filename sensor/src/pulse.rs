@@ -14,6 +14,7 @@ use crate::drift::DriftDesk;
 use crate::evidence::Evidence;
 use crate::feed::Feed;
 use crate::health::Told;
+use crate::inline::Board;
 use crate::live::{Alarm, LinkState, Live, Reports};
 use crate::recorder::Found;
 use crate::slot::ModelSlot;
@@ -52,6 +53,8 @@ pub struct Pulse {
     pub health: HealthDesk,
     /// The feed.
     pub feed: Arc<Feed>,
+    /// What is stopped.
+    pub inline: Option<Arc<Board>>,
     /// The wall clock, microseconds since the epoch.
     pub now_us: fn() -> u64,
     /// The counts at the last look, for rates.
@@ -105,6 +108,9 @@ impl Pulse {
         self.note_store(&mut status);
         self.note_model(&mut status, reports.as_ref());
         self.health.note(&mut status);
+        if let Some(board) = &self.inline {
+            board.note(&mut status);
+        }
         match &reports {
             Some(reports) => self.note_traffic(&mut status, reports, now_us),
             None => status

@@ -2,6 +2,7 @@
 
 mod answer;
 mod build;
+mod inline;
 mod reload;
 
 use std::sync::atomic::Ordering;
@@ -195,6 +196,9 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
     let _ = sensor.stop.send(true);
     let live = sensor.pulse.live.write().unwrap_or_else(PoisonError::into_inner).take();
     let outcome = live.map(Live::stop).transpose();
+    if let Some(inline) = sensor.inline {
+        inline.end();
+    }
     sensor.writer.close();
     let found = &sensor.pulse.found;
     if let Ok(Some(reports)) = &outcome {

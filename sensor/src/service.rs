@@ -4,6 +4,7 @@
 //! model slot, and leaves a line in the audit log. Nothing here holds a lock that the data plane takes.
 
 pub mod answers;
+pub mod blocks;
 pub mod evaluate;
 pub mod evidence;
 pub mod flows;
@@ -59,6 +60,8 @@ pub struct Parts {
     pub telling: Telling,
     /// What is not shown.
     pub suppressions: Arc<Suppressions>,
+    /// What is stopped, and where to ask for more or less of it; none on a sensor that decides nothing.
+    pub inline: Option<(Arc<crate::inline::Board>, crate::inline::Asking)>,
     /// How the sensor is.
     pub status: Box<dyn Fn() -> Status + Send + Sync>,
     /// The newest packets, where they are kept.

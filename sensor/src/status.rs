@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::drift::{Drift, ModelHealth};
 use crate::evidence::{EvidenceStatus, Mode};
 use crate::health::{Appliance, Concern};
+use crate::inline::board::InlineStatus;
 
 /// The verdict on the sensor itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
@@ -81,6 +82,8 @@ pub struct Status {
     pub feed: FeedStatus,
     /// Machine and sensor: readings, and what they are heading for.
     pub appliance: Appliance,
+    /// What is stopped.
+    pub inline: InlineStatus,
     /// How long stages take.
     pub latency: Vec<StageLatency>,
     /// This process.
@@ -314,6 +317,7 @@ impl Status {
                 count(e.failed)
             ));
         }
+        lines.extend(self.inline.decides().then(|| self.inline.line()));
         for (name, block) in [
             ("packets", &self.accounting.packets),
             ("flows", &self.accounting.flows),

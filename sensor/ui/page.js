@@ -14,6 +14,7 @@ import { alert, alerts } from "./views/alerts.js";
 import { flow, flows } from "./views/flows.js";
 import { queue } from "./views/queue.js";
 import { suppressions } from "./views/suppressions.js";
+import { blocks } from "./views/blocks.js";
 import { model } from "./views/model.js";
 import { health } from "./views/health.js";
 import { audit } from "./views/audit.js";
@@ -28,6 +29,7 @@ const VIEWS = [
   { key: "f", name: "Flows", path: "flows", list: flows, one: flow },
   { key: "q", name: "Label queue", path: "queue", list: queue },
   { key: "s", name: "Suppressions", path: "suppressions", list: suppressions },
+  { key: "b", name: "Blocks", path: "blocks", list: blocks },
   { key: "m", name: "Model", path: "model", list: model },
   { key: "h", name: "Health", path: "health", list: health },
   { key: "u", name: "Audit", path: "audit", list: audit, role: "admin" },

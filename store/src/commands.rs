@@ -105,18 +105,26 @@ impl Store {
         self.lift("UPDATE suppressions SET lifted_us = ?2 WHERE id = ?1 AND lifted_us IS NULL", id, now_us)
     }
 
-    /// Adds a block. Gives its number. Synced to the disk when it returns.
+    /// Blocks that are remembered when they have ended.
+    pub const BLOCKS_MAX: u64 = 10_000;
+
+    /// Adds a block under a number that its owner has given it: blocks are in force before they are written. Synced to the disk
+    /// when it returns.
     ///
     /// # Errors
-    /// SQLite fails.
-    pub fn block(&mut self, rule: &NewBlock, now_us: u64) -> Result<u64, StoreError> {
+    /// The number is taken, or SQLite fails.
+    pub fn block(&mut self, id: u64, rule: &NewBlock, now_us: u64) -> Result<u64, StoreError> {
+        let over = id.saturating_sub(Self::BLOCKS_MAX).cast_signed();
         self.durable_insert(now_us, |transaction| {
+            let sql = "DELETE FROM blocks WHERE id <= ?1 AND (lifted_us IS NOT NULL OR expires_us <= ?2)";
+            transaction.prepare_cached(sql)?.execute(params![over, now_us.cast_signed()])?;
             transaction
                 .prepare_cached(
-                    "INSERT INTO blocks (address, port, subject, owner, reason, created_us, expires_us)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO blocks (id, address, port, subject, owner, reason, created_us, expires_us)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )?
                 .execute(params![
+                    id.cast_signed(),
                     rule.address.to_string(),
                     rule.port,
                     rule.subject,
@@ -125,6 +133,32 @@ impl Store {
                     rule.created_us.cast_signed(),
                     rule.expires_us.cast_signed(),
                 ])
+        })
+    }
+
+    /// The highest number of a block so far; 0 when there was none.
+    ///
+    /// # Errors
+    /// SQLite fails.
+    pub fn last_block(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(max(id), 0) FROM blocks";
+        let last = self.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        last.map(i64::cast_unsigned).map_err(|source| sqlite(&self.name, source))
+    }
+
+    /// Has a block last until another time. False when there is none of this number in force.
+    ///
+    /// # Errors
+    /// SQLite fails.
+    pub fn prolong_block(&mut self, id: u64, expires_us: u64, now_us: u64) -> Result<bool, StoreError> {
+        self.durably(now_us, |store| {
+            store.transact(|transaction, _| {
+                let sql = "UPDATE blocks SET expires_us = ?2 WHERE id = ?1 AND lifted_us IS NULL";
+                let changed = transaction
+                    .prepare_cached(sql)?
+                    .execute(params![id.cast_signed(), expires_us.cast_signed()])?;
+                Ok(changed > 0)
+            })
         })
     }
 

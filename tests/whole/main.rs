@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod exports;
 mod formats;
+mod inline;
 mod judgement;
 mod live;
 mod live_replay;

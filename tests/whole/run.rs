@@ -21,11 +21,11 @@ use crate::live::{deadline, now};
 use crate::taphound;
 
 /// A folder with everything that one sensor owns.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
     /// `settings`: TOML behind what names the places. It begins within `[capture]`.
-    fn new(settings: &str) -> Self {
+    pub(crate) fn new(settings: &str) -> Self {
         let place = Self(tempfile::Builder::new().prefix("run-").tempdir().unwrap());
         std::fs::create_dir(place.path("in")).unwrap();
         place.set(settings);
@@ -52,7 +52,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -91,7 +91,7 @@ fn told(output: &Output) -> (i32, String) {
 }
 
 /// A sensor at work in a place; killed when it goes.
-struct Daemon<'a> {
+pub(crate) struct Daemon<'a> {
     place: &'a Place,
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
@@ -105,7 +105,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// Waits until it is ready.
-    fn start_as(place: &'a Place, command: &mut Command) -> Self {
+    pub(crate) fn start_as(place: &'a Place, command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -123,7 +123,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// Waits for an event of the log that has not been waited past.
-    fn hears(&mut self, event: &str, seconds: u64) -> Value {
+    pub(crate) fn hears(&mut self, event: &str, seconds: u64) -> Value {
         let until = deadline(seconds);
         loop {
             let log = self.log.lock().unwrap();
@@ -138,7 +138,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// What `taphound status --json` says, and its exit code. Every identity must hold.
-    fn status(&self) -> (Value, i32) {
+    pub(crate) fn status(&self) -> (Value, i32) {
         let mut command = taphound();
         let output =
             command.args(["status", "--json", "--socket"]).arg(self.place.path("control.sock")).output();
@@ -150,7 +150,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// Looks until `is` holds of status and exit code.
-    fn until(&self, what: &str, seconds: u64, is: impl Fn(&Value, i32) -> bool) -> Value {
+    pub(crate) fn until(&self, what: &str, seconds: u64, is: impl Fn(&Value, i32) -> bool) -> Value {
         let until = deadline(seconds);
         loop {
             let (status, code) = self.status();
@@ -163,7 +163,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// Rows that the control socket gives for `operation`.
-    fn ask(&self, operation: &str) -> Vec<Value> {
+    pub(crate) fn ask(&self, operation: &str) -> Vec<Value> {
         let mut client = Client::connect(&self.place.path("control.sock")).unwrap();
         let (mut rows, mut cursor) = (Vec::new(), Value::Null);
         loop {
@@ -187,13 +187,13 @@ impl<'a> Daemon<'a> {
     }
 
     /// SIGKILL, and the end.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM: it must drain and end well. Gives its last words.
-    fn end(mut self) -> Value {
+    pub(crate) fn end(mut self) -> Value {
         self.signal("TERM");
         let last = self.hears("stopped", 60);
         let until = deadline(30);

@@ -22,9 +22,9 @@ use crate::service::suppress::{AddSuppression, Suppression, SuppressionList};
 use crate::service::tokens::NewToken;
 use crate::status::Status;
 
-type Answer<T> = Result<Json<T>, Problem>;
-type Sensor = State<Arc<Door>>;
-type Who = Extension<Shown>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Sensor = State<Arc<Door>>;
+pub(super) type Who = Extension<Shown>;
 
 /// Asks the service where waiting is allowed.
 pub(super) async fn answer<T: Serialize + Send + 'static>(
@@ -44,7 +44,7 @@ pub(super) async fn answer<T: Serialize + Send + 'static>(
     }
 }
 
-async fn done(
+pub(super) async fn done(
     door: &Arc<Door>,
     change: impl FnOnce(&Service) -> Result<(), Refusal> + Send + 'static,
 ) -> Result<StatusCode, Problem> {

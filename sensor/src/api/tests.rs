@@ -1,5 +1,6 @@
 //! The API over a real store, writer, model slot and feed; requests go through every layer that a socket's would.
 
+mod blocks;
 mod events;
 mod feed;
 mod findings;

@@ -133,6 +133,9 @@ impl Wire {
             .and_then(Capture::setnonblock)
             .map_err(failed)?;
         let mut capture = capture;
+        if self.settings.ingress_only {
+            capture.direction(pcap::Direction::In).map_err(failed)?;
+        }
         let filter = self.filter.load();
         // Without an expression this is the program that snaps: the kernel then copies no more than is kept.
         capture.filter(filter.expression.as_deref().unwrap_or(""), true).map_err(failed)?;

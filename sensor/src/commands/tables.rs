@@ -118,6 +118,35 @@ pub(super) fn suppressions(rows: &[Value]) -> String {
     )
 }
 
+/// What is stopped.
+pub(super) fn blocks(rows: &[Value]) -> String {
+    table(
+        &["number", "from", "to", "port", "category", "dropped", "until", "owner", "reason"],
+        rows.iter().map(|b| {
+            let until = match (&b["lifted_us"], b["unenforceable"] == true) {
+                (Value::Null, false) => time(&b["expires_us"]),
+                (Value::Null, true) => format!("{} (matches nothing)", time(&b["expires_us"])),
+                _ => "lifted".to_owned(),
+            };
+            let source = match b["src_port"].as_u64() {
+                Some(port) => format!("{} port {port}", text(&b["src"])),
+                None => text(&b["src"]),
+            };
+            vec![
+                text(&b["id"]),
+                source,
+                any(&b["dst"]),
+                any(&b["port"]),
+                any(&b["category"]),
+                text(&b["dropped_packets"]),
+                until,
+                text(&b["owner"]),
+                text(&b["reason"]),
+            ]
+        }),
+    )
+}
+
 /// Who has which token.
 pub(super) fn tokens(rows: &[Value]) -> String {
     table(

@@ -38,6 +38,8 @@ pub struct Outlets {
     pub suppressions: Arc<Suppressions>,
     /// Plain flows kept a second of capture time, and four times as many alerted ones.
     pub flows_per_second: u32,
+    /// Looks for what might be stopped.
+    pub watch: Option<crate::inline::Watch>,
     /// Items go to the outbox: all alerted flows, and of the others this share.
     pub outbox_share: Option<f64>,
     /// Whether the model still fits.
@@ -190,6 +192,9 @@ impl LiveDesk {
                     self.batch.detections.push(detection_row(detection, incident, folded, version));
                 }
                 Change::Settled { id, last_us, score } => {
+                    if let Some(watch) = self.outlets.watch.as_mut().filter(|_| score.is_none()) {
+                        watch.clear(&id);
+                    }
                     self.batch.settled.push(Settled { id, last_us, score });
                 }
             }
@@ -199,6 +204,10 @@ impl LiveDesk {
         for incident in &changed {
             self.batch.incidents.push(incident_row(incident));
             self.tell_incident(incident);
+            self.watch_incident(incident);
+        }
+        if let Some(watch) = &mut self.outlets.watch {
+            watch.pass_on();
         }
         for (from, _) in &merged {
             self.told.remove(from);
@@ -253,6 +262,25 @@ impl LiveDesk {
         }
     }
 
+    /// What people are shown may be stopped; what a suppression hides may not, and what was taken back is let through.
+    fn watch_incident(&mut self, incident: &Incident) {
+        let Some(watch) = &mut self.outlets.watch else { return };
+        if incident.is_revised() {
+            watch.clear(&incident.id);
+            return;
+        }
+        let hidden = self.outlets.suppressions.hides(&Subject {
+            src: incident.source(),
+            dst: incident.target(),
+            port: incident.port(),
+            category: incident.scope.category.as_str(),
+            at_us: self.now_us,
+        });
+        if incident.is_shown() && hidden.is_none() {
+            watch.suspect(incident, self.now_us);
+        }
+    }
+
     fn tell_alert(&mut self, alert: &Detection, incident: &Incident, severity: Severity) {
         let suppression = self.outlets.suppressions.hides(&Subject {
             src: alert.source,
@@ -299,6 +327,11 @@ impl Recorder for LiveDesk {
         let verdict = self.detector.observe(event, opinion, &|record| {
             serving.active.reasons(record).into_iter().map(Reason::Contribution).collect()
         });
+        if let Some(watch) = &mut self.outlets.watch {
+            let record = scored.map(|(record, _)| record);
+            let suspect = record.filter(|record| verdict != Verdict::Benign && record.segment == 0);
+            watch.observe(event, record, suspect.map(|r| r.uid(&self.outlets.sensor_id).to_string()));
+        }
         let Some((record, scored)) = scored else {
             return Ok(());
         };

@@ -75,6 +75,7 @@ impl Served {
             eve: None,
             suppressions: Arc::clone(&suppressions),
             flows_per_second: u32::MAX,
+            watch: None,
             outbox_share: None,
             drift: drift.watch(slot.load()),
         };
@@ -99,6 +100,7 @@ impl Served {
             feed: Arc::clone(&feed),
             telling,
             suppressions,
+            inline: None,
             metrics: Box::new({
                 let look = look.clone();
                 move || crate::metrics::render(&look.status())

@@ -15,6 +15,7 @@ use crate::capture::{Done, Input, InterfaceInput};
 use crate::check;
 use crate::cli::RunArgs;
 use crate::config::Config;
+use crate::config::inline::Mode;
 use crate::control::server;
 use crate::detection::Detector;
 use crate::detection::budget::{Budget, BudgetState};
@@ -24,6 +25,7 @@ use crate::eve_file::{self, EveHandle};
 use crate::evidence;
 use crate::fault::Fault;
 use crate::feed::{Feed, Telling};
+use crate::inline::{Asking, Board};
 use crate::installed;
 use crate::live::{self, LiveSettings};
 use crate::logging::{self, LogLevel};
@@ -43,6 +45,8 @@ pub(super) struct Sensor {
     pub(super) pulse: Arc<Pulse>,
     pub(super) writer: Writer,
     pub(super) eve: Option<(EveHandle, JoinHandle<()>)>,
+    /// What stops traffic, when something does.
+    pub(super) inline: Option<super::inline::Inline>,
     pub(super) feed: Arc<Feed>,
     pub(super) runtime: tokio::runtime::Runtime,
     /// Tells the API to end.
@@ -67,7 +71,9 @@ impl Sensor {
         let (model, model_refused) = model(&config)?;
         let slot = Arc::new(ModelSlot::new(model));
         let store_path = state_dir.join("taphound.db");
-        let detector = detector(&config, open_store(&store_path)?.as_ref())?;
+        let store = open_store(&store_path)?;
+        let detector = detector(&config, store.as_ref())?;
+        let inline = super::inline::prepare(&config, store)?;
         let listener = server::bind(&config.control.socket, &config.control.group)?;
         let eve = match config.eve.path.as_os_str().is_empty() {
             true => None,
@@ -95,12 +101,15 @@ impl Sensor {
             .map_err(|e| Fault::Software(format!("the writer's thread cannot be started ({e})")))?;
         let (suppressions, found) = (Arc::new(Suppressions::default()), Arc::new(Found::default()));
         let drift = Arc::new(DriftDesk::new(config.drift));
+        let inline =
+            inline.map(|prepared| prepared.start(&config, handle.clone(), telling.clone())).transpose()?;
         let outlets = Outlets {
             sensor_id: config.sensor.id.clone(),
             writer: handle.clone(),
             telling: telling.clone(),
             eve: eve.as_ref().map(|(handle, _)| (handle.clone(), config.eve.flows)),
             suppressions: Arc::clone(&suppressions),
+            watch: inline.as_ref().map(|inline| inline.watch(&config)),
             flows_per_second: config.store.flows_per_second,
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
             drift: drift.watch(slot.load()),
@@ -123,12 +132,14 @@ impl Sensor {
             drift,
             evidence,
             health: HealthDesk::default(),
+            inline: inline.as_ref().map(|inline| Arc::clone(&inline.board)),
             feed: Arc::clone(&feed),
             now_us: wall_clock_us,
             last: Mutex::default(),
         });
         let runtime = runtime()?;
-        let service = Arc::new(service(&config, &pulse, telling, suppressions)?);
+        let asking = inline.as_ref().map(|inline| (Arc::clone(&inline.board), inline.asking.clone()));
+        let service = Arc::new(service(&config, &pulse, telling, suppressions, asking)?);
         let answering = super::answer::Answering {
             service: Arc::clone(&service),
             pulse: Arc::clone(&pulse),
@@ -148,6 +159,7 @@ impl Sensor {
             pulse,
             writer,
             eve,
+            inline,
             feed,
             runtime,
             stop,
@@ -170,6 +182,7 @@ fn service(
     pulse: &Arc<Pulse>,
     telling: Telling,
     suppressions: Arc<Suppressions>,
+    inline: Option<(Arc<Board>, Asking)>,
 ) -> Result<Service, Fault> {
     let (of_status, of_metrics) = (Arc::clone(pulse), Arc::clone(pulse));
     Service::new(Parts {
@@ -183,6 +196,7 @@ fn service(
         telling,
         suppressions,
         evidence: pulse.evidence.clone(),
+        inline,
         status: Box::new(move || of_status.status()),
         metrics: Box::new(move || crate::metrics::render(&of_metrics.status())),
         clock: wall_clock_us,
@@ -361,6 +375,7 @@ fn live_settings(config: &Config) -> Result<Option<LiveSettings>, Fault> {
     settings.wire.promiscuous = capture.promiscuous;
     settings.wire.ring_bytes = (capture.ring_mib > 0).then(|| u64::from(capture.ring_mib) << 20);
     settings.wire.wait_at_start = capture.wait_for_interface;
+    settings.wire.ingress_only = config.inline.mode != Mode::Passive;
     settings.filter = (!capture.filter.is_empty()).then(|| capture.filter.clone());
     settings.alarms.no_traffic_after = match capture.no_traffic_after_s {
         0 => Duration::MAX,

@@ -11,6 +11,7 @@ use store::record::AuditRow;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Service;
+use super::blocks::{AddBlock, LiftBlocks};
 use super::evidence::EvidenceOf;
 use super::labels::{GiveLabels, LabelByFilter, LabelsAfter, QueueOf};
 use super::search::Search;
@@ -125,6 +126,9 @@ impl Service {
                     a.id.parse().map_err(|_| Refusal::invalid("`id` is the number of a suppression"));
                 give(number.and_then(|id| self.lift_suppression(actor, id)))
             }),
+            "blocks" => give(self.blocks()),
+            "blocks/add" => with(args, |a: AddBlock| give(self.block(actor, &a))),
+            "blocks/lift" => with(args, |a: LiftBlocks| give(self.lift_blocks(actor, &a))),
             "model" => give(Ok(self.models())),
             "model/verify" => with(args, |a: ModelFrom| give(a.read().and_then(|b| self.verify_model(&b)))),
             "model/install" => {

@@ -33,10 +33,28 @@ impl Cidr {
         Some(Self { base, prefix })
     }
 
+    /// Its first address.
+    #[must_use]
+    pub fn base(&self) -> IpAddr {
+        self.base
+    }
+
+    /// It is one address.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        self.prefix == if self.base.is_ipv4() { 32 } else { 128 }
+    }
+
     /// Whether `address` is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         address.is_ipv4() == self.base.is_ipv4() && Self::new(address, self.prefix) == Some(*self)
+    }
+
+    /// Whether the two have an address in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        if self.prefix <= other.prefix { self.contains(other.base) } else { other.contains(self.base) }
     }
 
     /// First and last address as they are kept: 4 or 16 bytes.

@@ -123,8 +123,16 @@ fn blocks_audit_and_settings_are_kept() {
         created_us: T0,
         expires_us: T0 + SECOND,
     };
-    let id = store.block(&rule, T0).unwrap();
+    assert_eq!(store.last_block().unwrap(), 0);
+    let id = store.block(7, &rule, T0).unwrap();
+    assert_eq!((id, store.last_block().unwrap()), (7, 7));
+    assert!(store.block(7, &rule, T0).is_err(), "a number is given once");
+    assert!(store.prolong_block(id, T0 + 2 * SECOND, T0).unwrap());
     assert!(store.lift_block(id, T0 + 1).unwrap());
+    assert!(
+        !store.prolong_block(id, T0 + 3 * SECOND, T0 + 2).unwrap(),
+        "what has ended does not begin again"
+    );
     let entry = NewAudit {
         at_us: T0,
         actor: "mia".into(),

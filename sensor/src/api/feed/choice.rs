@@ -11,7 +11,7 @@ use crate::feed::{Event, Topic};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FeedQuery {
-    /// Types of events, with commas between: `prediction`, `alert`, `incident`, `model_updated`, `status`, `drift`, `appliance`. All unless said.
+    /// Types of events, with commas between: `prediction`, `alert`, `incident`, `model_updated`, `status`, `drift`, `appliance`, `block`. All unless said.
     #[serde(default)]
     pub types: Option<String>,
     /// The least severity of alerts and incidents: `low`, `medium`, `high` or `critical`.

@@ -19,15 +19,17 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::api::{Door, Peer, router};
-use crate::config::Api;
-use crate::feed::Feed;
+use crate::config::{Api, Inline};
+use crate::feed::{Feed, Telling};
+use crate::inline::decider::{self, Decider, Kept};
+use crate::inline::{Asking, Board};
 use crate::scoring::Model;
 use crate::service::who::Role;
 use crate::service::{Parts, Service};
 use crate::slot::ModelSlot;
 use crate::status::Status;
 use crate::suppression::Suppressions;
-use crate::writer::{Writer, WriterSettings};
+use crate::writer::{Writer, WriterHandle, WriterSettings};
 
 /// The rig's clock, microseconds: fixed, so that what is stored can be named.
 pub(crate) const NOW_US: u64 = 1_800_000_000_000_000;
@@ -81,6 +83,7 @@ impl Rig {
         let suppressions = Arc::new(Suppressions::default());
         let mut api = Api { listen: Vec::new(), ..Api::default() };
         change(&mut api);
+        let inline = deciding(&folder, &handle, &telling);
         let service = Service::new(Parts {
             sensor_id: "rig".into(),
             store: path,
@@ -91,6 +94,7 @@ impl Rig {
             feed,
             telling,
             suppressions: Arc::clone(&suppressions),
+            inline: Some(inline),
             status: Box::new(Status::default),
             evidence: None,
             metrics: Box::new(|| "taphound_up 1\n".to_owned()),
@@ -288,4 +292,27 @@ fn findings() -> Batch {
         incidents: vec![incident],
         ..Batch::default()
     }
+}
+
+/// A decider that stops nothing in the kernel and makes a list: all of it but nft.
+fn deciding(folder: &tempfile::TempDir, writer: &WriterHandle, telling: &Telling) -> (Arc<Board>, Asking) {
+    let never = vec!["192.0.2.1".parse().unwrap()];
+    let board = Arc::new(Board::new(Inline { list: true, never, ..Inline::default() }));
+    let parts = decider::Parts {
+        board: Arc::clone(&board),
+        writer: writer.clone(),
+        telling: telling.clone(),
+        state_dir: folder.path().to_owned(),
+        interfaces: Vec::new(),
+        kept: Kept::default(),
+        now_us: clock,
+    };
+    let decider = Decider::start(parts).unwrap();
+    let (handles, inputs) = decider::queues();
+    let (news, stop) = (handles.news, handles.stop);
+    std::thread::spawn(move || {
+        decider.run(&inputs);
+        drop((news, stop));
+    });
+    (board, handles.asking)
 }

@@ -1,0 +1,146 @@
+//! What anybody may look at: the blocks in force, and how many decisions fell which way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::ledger::Block;
+use crate::config::Inline;
+use crate::status::{Health, Status, count as readable};
+
+/// What the decider has published last.
+#[derive(Debug, Default)]
+pub struct View {
+    /// In force, oldest first.
+    pub blocks: Vec<Block>,
+    /// Decisions by outcome since the start.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// What is the matter with the rules in the kernel.
+    pub fault: Option<String>,
+    /// Ranges that are never blocked, and why.
+    pub protected: Vec<(String, &'static str)>,
+    /// When a cap last held a block back, microseconds since the epoch.
+    pub capped_us: Option<u64>,
+    /// Times that somebody else had emptied or removed the rules.
+    pub flushed: u64,
+    /// Packets that the rules dropped since the start.
+    pub dropped_packets: u64,
+}
+
+/// Counts that other threads keep.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Suspicions that found the decider's queue full.
+    pub dropped_at_queue: AtomicU64,
+}
+
+/// Where the decider publishes, and everybody looks.
+#[derive(Debug)]
+pub struct Board {
+    /// The settings.
+    pub settings: Inline,
+    /// The newest view.
+    pub view: ArcSwap<View>,
+    /// Counts.
+    pub counts: Counts,
+}
+
+/// A cap that held something back is told in `status` for so long.
+const CAPPED_FOR_US: u64 = 600_000_000;
+
+impl Board {
+    /// An empty board.
+    #[must_use]
+    pub fn new(settings: Inline) -> Self {
+        Self { settings, view: ArcSwap::default(), counts: Counts::default() }
+    }
+
+    /// Puts what is stopped into a status, and complains of what is the matter.
+    pub fn note(&self, status: &mut Status) {
+        let view = self.view.load();
+        let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let c = &self.counts;
+        let mut outcomes: BTreeMap<String, u64> =
+            view.outcomes.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        outcomes.insert("dropped_at_queue".into(), count(&c.dropped_at_queue));
+        let unenforceable = view.blocks.iter().filter(|block| block.unenforceable).count() as u64;
+        let inline = InlineStatus {
+            mode: self.settings.mode.as_str().to_owned(),
+            dry_run: self.settings.dry_run,
+            blocks: view.blocks.len() as u64,
+            unenforceable,
+            outcomes,
+            dropped_packets: view.dropped_packets,
+            rules_flushed: view.flushed,
+            fault: view.fault.clone(),
+        };
+        if let Some(fault) = &view.fault {
+            status.complain(Health::Critical, format!("inline: {fault}"));
+        }
+        if unenforceable > 0 {
+            status.complain(
+                Health::Degraded,
+                format!("inline: {unenforceable} blocks match nothing while their sources go on: their packets come in another encapsulation (QinQ, a tunnel) or another way; taphound block list"),
+            );
+        }
+        if view.capped_us.is_some_and(|at_us| status.now_us.saturating_sub(at_us) < CAPPED_FOR_US) {
+            status.complain(
+                Health::Degraded,
+                "inline: more was to be blocked than `inline.blocks_per_minute` and `inline.blocks_max` allow: alerts only; taphound block list",
+            );
+        }
+        status.inline = inline;
+    }
+}
+
+/// Whether and how traffic is stopped.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct InlineStatus {
+    /// `passive` or `inline-set`; empty on a sensor that decides nothing.
+    pub mode: String,
+    /// Decisions are reported, and nothing is stopped.
+    pub dry_run: bool,
+    /// Blocks in force.
+    pub blocks: u64,
+    /// Those of them that match nothing although their source goes on.
+    pub unenforceable: u64,
+    /// Decisions since the start, by outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Packets that the rules dropped since the start.
+    pub dropped_packets: u64,
+    /// Times that somebody else emptied or removed the rules.
+    pub rules_flushed: u64,
+    /// What is the matter with the rules.
+    pub fault: Option<String>,
+}
+
+impl InlineStatus {
+    /// Something is decided here: to stop it, to report it, or for the list.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        !self.mode.is_empty()
+    }
+
+    /// A line for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let outcomes: Vec<String> = self
+            .outcomes
+            .iter()
+            .filter(|(_, n)| **n > 0)
+            .map(|(name, n)| format!("{name} {}", readable(*n)))
+            .collect();
+        let dry = if self.dry_run { " (dry run)" } else { "" };
+        let outcomes = if outcomes.is_empty() { String::new() } else { format!("; {}", outcomes.join(", ")) };
+        format!(
+            "inline   {}{dry}, {} blocks in force, {} packets dropped{outcomes}",
+            self.mode,
+            readable(self.blocks),
+            readable(self.dropped_packets)
+        )
+    }
+}
