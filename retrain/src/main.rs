@@ -2,9 +2,11 @@
 
 mod args;
 mod dataset;
+mod enroll_token;
 mod evaluate;
 mod failure;
 mod fit;
+mod fleet;
 mod keygen;
 mod labels;
 mod recipe;
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         Command::Join(args) => train::join(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::EnrollToken(args) => enroll_token::run(&args),
+        Command::Fleet(args) => fleet::run(&args),
         Command::Dataset { command } => dataset::run(&command),
     };
     match outcome {

@@ -12,7 +12,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("store", &[]),
     ("sensor", &["flowmeter", "model", "store"]),
-    ("retrain", &["model"]),
+    ("retrain", &["fleet", "model"]),
+    ("sync-agent", &["fleet", "model", "store"]),
     ("bench", &["flowmeter", "model", "sensor"]),
     ("tests", &["flowmeter", "model", "sensor", "store"]),
 ];
