@@ -28,6 +28,8 @@ pub(crate) enum Command {
     EnrollToken(crate::enroll_token::EnrollTokenArgs),
     /// List the sensors of the fleet: model, lag, health, last seen
     Fleet(crate::fleet::FleetArgs),
+    /// Make few large log files out of many small ones
+    Compact(crate::compact::CompactArgs),
     /// Turn labelled flows from one form into another
     Dataset {
         #[command(subcommand)]

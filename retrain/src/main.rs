@@ -1,6 +1,7 @@
 //! `taphound-retrain`: labelled flows become a signed model, one subcommand a step.
 
 mod args;
+mod compact;
 mod dataset;
 mod enroll_token;
 mod evaluate;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args),
         Command::EnrollToken(args) => enroll_token::run(&args),
         Command::Fleet(args) => fleet::run(&args),
+        Command::Compact(args) => compact::run(&args),
         Command::Dataset { command } => dataset::run(&command),
     };
     match outcome {

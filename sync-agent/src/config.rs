@@ -78,6 +78,7 @@ impl Config {
         for (key, seconds) in [
             ("up.poll_s", up.poll_s),
             ("up.backoff_max_s", up.backoff_max_s),
+            ("up.archive.age_s", up.archive.age_s),
             ("down.poll_s", down.poll_s),
             ("down.gate.look_s", down.gate.look_s),
             ("down.gate.failures", down.gate.failures),
@@ -88,6 +89,10 @@ impl Config {
                 format!("`{key}` is {seconds}: use a value from 1 to 604800"),
             );
         }
+        demand(
+            (1..=100_000).contains(&up.archive.rows),
+            format!("`up.archive.rows` is {}: use a value from 1 to 100000", up.archive.rows),
+        );
         demand(
             ["production", "canary", "staging"].contains(&down.channel.as_str()),
             format!("`down.channel` is `{}`: use production, canary or staging", down.channel),

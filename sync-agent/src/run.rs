@@ -19,6 +19,7 @@ use crate::down::{Follower, trust};
 use crate::fault::Fault;
 use crate::out::Receiver;
 use crate::status::{self, Facts};
+use crate::up::archive::Archiver;
 use crate::up::encode::Encoder;
 use crate::up::pseudonym::Pseudonyms;
 use crate::up::{Trouble, Uploader};
@@ -68,10 +69,12 @@ impl Agent {
         }
         let pseudonyms =
             up.pseudonyms.enabled.then(|| Pseudonyms::from_file(&up.pseudonyms.key_file)).transpose()?;
+        let objects = self.doors.objects.clone().filter(|_| up.archive.enabled);
+        let archiver = objects.map(|objects| Archiver::new(objects, &up.archive, fleet::log_file::encode));
         Ok(Some(Uploader::new(
             self.sensor(),
             self.doors.table.clone(),
-            None,
+            archiver,
             Encoder::new(up, pseudonyms),
             up,
             Arc::clone(&self.cursors),

@@ -21,11 +21,11 @@ use crate::live::{deadline, now};
 use crate::taphound;
 
 /// A folder with everything that one sensor owns.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
     /// `settings`: TOML behind what names the places. It begins within `[capture]`.
-    fn new(settings: &str) -> Self {
+    pub(crate) fn new(settings: &str) -> Self {
         let place = Self(tempfile::Builder::new().prefix("run-").tempdir().unwrap());
         std::fs::create_dir(place.path("in")).unwrap();
         place.set(settings);
@@ -46,13 +46,13 @@ impl Place {
     }
 
     /// Settings of a place whose folder `in` is the source.
-    fn watching(rest: &str) -> Self {
+    pub(crate) fn watching(rest: &str) -> Self {
         let place = Self::new("");
         place.set(&format!("directory = \"{}\"\n{rest}", place.path("in").display()));
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -67,12 +67,12 @@ impl Place {
         told(&self.command().output().unwrap())
     }
 
-    fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.path("state/taphound.db")
     }
 
     /// A number from the database.
-    fn count(&self, query: &str) -> u64 {
+    pub(crate) fn count(&self, query: &str) -> u64 {
         let database = rusqlite::Connection::open(self.database()).unwrap();
         database
             .query_row(query, [], |row| row.get(0).map(i64::cast_unsigned))
@@ -91,7 +91,7 @@ fn told(output: &Output) -> (i32, String) {
 }
 
 /// A sensor at work in a place; killed when it goes.
-struct Daemon<'a> {
+pub(crate) struct Daemon<'a> {
     place: &'a Place,
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
@@ -100,7 +100,7 @@ struct Daemon<'a> {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(place: &'a Place) -> Self {
+    pub(crate) fn start(place: &'a Place) -> Self {
         Self::start_as(place, &mut place.command())
     }
 
@@ -138,7 +138,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// What `taphound status --json` says, and its exit code. Every identity must hold.
-    fn status(&self) -> (Value, i32) {
+    pub(crate) fn status(&self) -> (Value, i32) {
         let mut command = taphound();
         let output =
             command.args(["status", "--json", "--socket"]).arg(self.place.path("control.sock")).output();
@@ -150,7 +150,7 @@ impl<'a> Daemon<'a> {
     }
 
     /// Looks until `is` holds of status and exit code.
-    fn until(&self, what: &str, seconds: u64, is: impl Fn(&Value, i32) -> bool) -> Value {
+    pub(crate) fn until(&self, what: &str, seconds: u64, is: impl Fn(&Value, i32) -> bool) -> Value {
         let until = deadline(seconds);
         loop {
             let (status, code) = self.status();
@@ -258,6 +258,6 @@ fn wall_us() -> u64 {
 }
 
 /// Seconds, rounds: the full form of a proof is asked for by `SENSOR_PROOF=full`.
-fn form<T>(short: T, full: T) -> T {
+pub(crate) fn form<T>(short: T, full: T) -> T {
     if std::env::var("SENSOR_PROOF").is_ok_and(|form| form == "full") { full } else { short }
 }

@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("retrain", &["fleet", "model"]),
     ("sync-agent", &["fleet", "model", "store"]),
     ("bench", &["flowmeter", "model", "sensor"]),
-    ("tests", &["flowmeter", "model", "sensor", "store"]),
+    ("tests", &["fleet", "flowmeter", "model", "sensor", "store", "sync-agent"]),
 ];
 
 /// Files over the length that is comfortable. The list may only shrink.

@@ -101,6 +101,8 @@ pub struct Up {
     pub alerts_days: u32,
     /// Days until the table may forget another flow; 0: never.
     pub flows_days: u32,
+    /// Parquet in the object store.
+    pub archive: Archive,
     /// Addresses under other names.
     pub pseudonyms: Pseudonyms,
 }
@@ -119,6 +121,7 @@ impl Default for Up {
             table_flows_share: 1.0,
             alerts_days: 0,
             flows_days: 90,
+            archive: Archive::default(),
             pseudonyms: Pseudonyms::default(),
         }
     }
