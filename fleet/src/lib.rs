@@ -3,6 +3,8 @@
 //!
 //! Nothing here retries or waits: a [`DoorError`] says whether another attempt can help and when, and the caller decides.
 
+pub mod enrolment;
+pub mod health;
 pub mod keys;
 pub mod log_file;
 pub mod log_table;

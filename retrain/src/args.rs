@@ -24,6 +24,12 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Make a key pair for signing models
     Keygen(KeygenArgs),
+    /// Let a sensor into the fleet (prints a token for `taphound-sync enroll`), or revoke one
+    EnrollToken(crate::enroll_token::EnrollTokenArgs),
+    /// List the sensors of the fleet: model, lag, health, last seen
+    Fleet(crate::fleet::FleetArgs),
+    /// Make few large log files out of many small ones
+    Compact(crate::compact::CompactArgs),
     /// Turn labelled flows from one form into another
     Dataset {
         #[command(subcommand)]

@@ -1,10 +1,13 @@
 //! `taphound-retrain`: labelled flows become a signed model, one subcommand a step.
 
 mod args;
+mod compact;
 mod dataset;
+mod enroll_token;
 mod evaluate;
 mod failure;
 mod fit;
+mod fleet;
 mod keygen;
 mod labels;
 mod recipe;
@@ -32,6 +35,9 @@ fn main() -> ExitCode {
         Command::Join(args) => train::join(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::EnrollToken(args) => enroll_token::run(&args),
+        Command::Fleet(args) => fleet::run(&args),
+        Command::Compact(args) => compact::run(&args),
         Command::Dataset { command } => dataset::run(&command),
     };
     match outcome {

@@ -6,6 +6,7 @@ mod api;
 mod bad_input;
 mod commands;
 mod exports;
+mod fleet;
 mod formats;
 mod inline;
 mod judgement;

@@ -46,7 +46,7 @@ impl Place {
     }
 
     /// Settings of a place whose folder `in` is the source.
-    fn watching(rest: &str) -> Self {
+    pub(crate) fn watching(rest: &str) -> Self {
         let place = Self::new("");
         place.set(&format!("directory = \"{}\"\n{rest}", place.path("in").display()));
         place
@@ -67,12 +67,12 @@ impl Place {
         told(&self.command().output().unwrap())
     }
 
-    fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.path("state/taphound.db")
     }
 
     /// A number from the database.
-    fn count(&self, query: &str) -> u64 {
+    pub(crate) fn count(&self, query: &str) -> u64 {
         let database = rusqlite::Connection::open(self.database()).unwrap();
         database
             .query_row(query, [], |row| row.get(0).map(i64::cast_unsigned))
@@ -100,7 +100,7 @@ pub(crate) struct Daemon<'a> {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(place: &'a Place) -> Self {
+    pub(crate) fn start(place: &'a Place) -> Self {
         Self::start_as(place, &mut place.command())
     }
 
@@ -258,6 +258,6 @@ fn wall_us() -> u64 {
 }
 
 /// Seconds, rounds: the full form of a proof is asked for by `SENSOR_PROOF=full`.
-fn form<T>(short: T, full: T) -> T {
+pub(crate) fn form<T>(short: T, full: T) -> T {
     if std::env::var("SENSOR_PROOF").is_ok_and(|form| form == "full") { full } else { short }
 }

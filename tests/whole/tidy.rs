@@ -12,9 +12,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("store", &[]),
     ("sensor", &["flowmeter", "model", "store"]),
-    ("retrain", &["model"]),
+    ("retrain", &["fleet", "model"]),
+    ("sync-agent", &["fleet", "model", "store"]),
     ("bench", &["flowmeter", "model", "sensor"]),
-    ("tests", &["flowmeter", "model", "sensor", "store"]),
+    ("tests", &["fleet", "flowmeter", "model", "sensor", "store", "sync-agent"]),
 ];
 
 /// Files over the length that is comfortable. The list may only shrink.

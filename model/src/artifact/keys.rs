@@ -178,6 +178,11 @@ impl Trust {
         &self.keys
     }
 
+    /// The trusted key whose signature block this is over the bytes; none when there is no such key.
+    pub fn signer(&self, signed: &[u8], block: &[u8; SIGNATURE_BLOCK_BYTES]) -> Option<KeyId> {
+        self.check(signed, block).ok()
+    }
+
     pub(crate) fn lists(&self, digest: &Digest) -> bool {
         self.digests.contains(digest)
     }

@@ -19,7 +19,7 @@ mod write;
 
 pub use digest::Digest;
 pub use error::ArtifactError;
-pub use keys::{KeyError, KeyId, PublicKey, SecretKey, Trust, TrustedBy};
+pub use keys::{KeyError, KeyId, PublicKey, SIGNATURE_BLOCK_BYTES, SecretKey, Trust, TrustedBy};
 pub use manifest::{Manifest, Section};
 pub use pointer::{Channel, ChannelPointer, Expectation};
 pub use read::Artifact;
