@@ -12,7 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("store", &[]),
     ("sensor", &["flowmeter", "model", "store"]),
-    ("retrain", &["model"]),
+    ("retrain", &["fleet", "model"]),
     ("bench", &["flowmeter", "model", "sensor"]),
     ("tests", &["flowmeter", "model", "sensor", "store"]),
 ];
