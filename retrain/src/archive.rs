@@ -40,7 +40,10 @@ pub(crate) fn publish(args: &PublishArgs) -> Result<(), Failure> {
 pub(crate) fn archive_drift(centre: &Centre, file: &Path, project: &Path) -> Result<Value, Failure> {
     let samples = sample::read_csv(file)?;
     let newest = samples.last().ok_or_else(|| {
-        Failure::data(format!("{}: no labelled flows; `taphound-retrain fetch` writes such files", file.display()))
+        Failure::data(format!(
+            "{}: no labelled flows; `taphound-retrain fetch` writes such files",
+            file.display()
+        ))
     })?;
     put(centre, file, project, "datasets/drift", &format!("drift_{}.csv", newest.timestamp))
 }

@@ -9,8 +9,8 @@ use model::tree::{LeafPrediction, NaiveBayesRule, SplitCriterion};
 use std::path::PathBuf;
 
 pub(crate) use steps::{
-    ArchiveArgs, CheckDriftArgs, FetchArgs, ImportArgs, IncrementalArgs, MergeArgs, PreprocessArgs, PublishArgs,
-    PromoteArgs, PullBaseArgs, RegisterArgs, RollbackArgs, RunArgs,
+    ArchiveArgs, CheckDriftArgs, FetchArgs, ImportArgs, IncrementalArgs, MergeArgs, PreprocessArgs,
+    PromoteArgs, PublishArgs, PullBaseArgs, RegisterArgs, RollbackArgs, RunArgs,
 };
 
 /// Train, join, measure and sign Taphound's models.

@@ -45,7 +45,8 @@ fn markdown(facts: &Value) -> String {
     text.push_str("\n| category | flows | F1 champion | F1 new | recall champion | recall new |\n|---|---|---|---|---|---|\n");
     for (category, new) in facts["new"]["by_category"].as_object().into_iter().flatten() {
         let prod = &facts["prod"]["by_category"][category];
-        let cell = |value: &Value| if value.is_null() { "-".to_owned() } else { format!("{:.4}", number(value)) };
+        let cell =
+            |value: &Value| if value.is_null() { "-".to_owned() } else { format!("{:.4}", number(value)) };
         let _ = writeln!(
             text,
             "| {category} | {} | {} | {} | {} | {} |",
@@ -67,7 +68,13 @@ fn markdown(facts: &Value) -> String {
     text.push_str("\n## Disturbed\n\n| by | F1 champion | F1 new |\n|---|---|---|\n");
     let rows = |which: &str| facts["robustness"][which].as_array().cloned().unwrap_or_default();
     for (new, prod) in rows("new").iter().zip(rows("prod")) {
-        let _ = writeln!(text, "| {} | {:.4} | {:.4} |", word(&new["what"]), number(&prod["f1"]), number(&new["f1"]));
+        let _ = writeln!(
+            text,
+            "| {} | {:.4} | {:.4} |",
+            word(&new["what"]),
+            number(&prod["f1"]),
+            number(&new["f1"])
+        );
     }
     let sources: Vec<String> = training["by_source"]
         .as_object()

@@ -117,7 +117,8 @@ impl Centre {
                         }
                     }
                     if samples.len() > SAMPLES_MAX {
-                        let what = "labelled flows in the window are more than this program holds; look back less";
+                        let what =
+                            "labelled flows in the window are more than this program holds; look back less";
                         return Err(Failure::data(format!("the log table: {SAMPLES_MAX} {what}")));
                     }
                     after = page.next;

@@ -67,7 +67,11 @@ pub(crate) fn run(args: &CheckDriftArgs) -> Result<Outcome, Failure> {
     let shifts = match &args.model {
         Some(model) => Some(shifts(model, &args.flows)?),
         None if args.flows.is_empty() => None,
-        None => return Err(Failure::usage("check-drift --flows: name the model they are held against with --model")),
+        None => {
+            return Err(Failure::usage(
+                "check-drift --flows: name the model they are held against with --model",
+            ));
+        }
     };
     let found = match &args.rows {
         Some(path) => judge(&sample::read_csv(path)?, shifts.as_deref(), &Before::default(), &config, now),
@@ -114,18 +118,25 @@ pub(crate) fn judge(
     let window = at(verdict.window).or_else(|| samples.first().map(|sample| sample.timestamp));
     let cooling = before.last_retrain_ms.map(|last| last + u64::from(settings.cooldown_h) * HOUR_MS);
     let wanted = kind == DriftType::Negative || kind == DriftType::Distribution && settings.distribution;
-    let of_drift = samples.iter().filter(|sample| window.is_some_and(|from| sample.timestamp >= from)).count();
+    let of_drift =
+        samples.iter().filter(|sample| window.is_some_and(|from| sample.timestamp >= from)).count();
     let known = before.handled.filter(|handled| {
         first.is_some_and(|first| first <= handled.first_drift_ts)
             && (of_drift as f64) < handled.labels as f64 * MORE_LABELS
     });
     let (outcome, reason) = if let Some(until) = cooling.filter(|until| now < *until) {
-        (Outcome::CoolingDown, format!("a retrain succeeded less than {} h ago (until {until})", settings.cooldown_h))
+        (
+            Outcome::CoolingDown,
+            format!("a retrain succeeded less than {} h ago (until {until})", settings.cooldown_h),
+        )
     } else if samples.len() < settings.labels_min && kind != DriftType::Distribution {
         let (have, need) = (samples.len(), settings.labels_min);
         (Outcome::TooFewLabels, format!("{have} labelled flows in the window, {need} are needed"))
     } else if known.is_some() {
-        (Outcome::NoDrift, "this drift has been dealt with; more labels of it make it be tried again".to_owned())
+        (
+            Outcome::NoDrift,
+            "this drift has been dealt with; more labels of it make it be tried again".to_owned(),
+        )
     } else if wanted {
         (Outcome::Done, reason_of(kind, &verdict))
     } else {
@@ -169,8 +180,8 @@ fn facts(verdict: &Verdict, shifts: Option<&[Shift]>, config: &Config) -> Value 
 fn shifts(model: &Path, flows: &[PathBuf]) -> Result<Vec<Shift>, Failure> {
     let bytes = read_file(model)?;
     let trust = Trust::none().with_digest(Digest::of(&bytes));
-    let artifact =
-        Artifact::read(&bytes, &trust).map_err(|fault| Failure::data(format!("{}: {fault}", model.display())))?;
+    let artifact = Artifact::read(&bytes, &trust)
+        .map_err(|fault| Failure::data(format!("{}: {fault}", model.display())))?;
     let mut rows = Vec::new();
     dataset::stream_unlabelled(flows, &mut |row| {
         if rows.len() < FLOWS_MAX {
@@ -208,7 +219,13 @@ pub(crate) fn write_results(found: &Found, folder: &Path) -> Result<(), Failure>
 
 fn text(found: &Found) -> String {
     let lines: Vec<String> = pairs(found).iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{}\n{} ({} labelled flows): {}", lines.join("\n"), found.outcome.as_str(), found.labels, found.reason)
+    format!(
+        "{}\n{} ({} labelled flows): {}",
+        lines.join("\n"),
+        found.outcome.as_str(),
+        found.labels,
+        found.reason
+    )
 }
 
 #[cfg(test)]

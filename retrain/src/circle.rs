@@ -126,7 +126,8 @@ impl Turn<'_> {
                     return Ok((finish(facts, found.outcome, &found.reason), found.outcome));
                 }
                 let folder = Folder(self.config.run.state_dir.join("runs").join(now.to_string()));
-                std::fs::create_dir_all(&folder.0).map_err(|fault| Failure::cannot_create(&folder.0, fault))?;
+                std::fs::create_dir_all(&folder.0)
+                    .map_err(|fault| Failure::cannot_create(&folder.0, fault))?;
                 check_drift::write_results(&found, &folder.0)?;
                 let bytes = serde_json::to_vec_pretty(&found).map_err(Failure::software)?;
                 write_file(&folder.path("check-drift.json"), &bytes)?;
@@ -177,7 +178,8 @@ impl Turn<'_> {
             return Ok((outcome, "too few labelled flows in the drift".to_owned()));
         }
         let project = config.run.state_dir.join("project");
-        let archived = folder.step("archive", lease, || archive::archive_drift(self.centre, &raw, &project).map(done))?;
+        let archived = folder
+            .step("archive", lease, || archive::archive_drift(self.centre, &raw, &project).map(done))?;
         facts["archive"] = archived.0;
         let base = folder.path("base");
         facts["base"] = folder
@@ -238,7 +240,9 @@ impl Turn<'_> {
             return Ok((outcome, format!("new model does not outperform ({})", reasons.join("; "))));
         }
         facts["register"] = folder
-            .step("register", lease, || register::register(self.centre, config, &challenger, &folder.0).map(done))?
+            .step("register", lease, || {
+                register::register(self.centre, config, &challenger, &folder.0).map(done)
+            })?
             .0;
         self.centre.remember(&handled)?;
         self.centre.cool_down(now)?;
@@ -282,7 +286,8 @@ impl Turn<'_> {
     /// Keeps the newest runs' files.
     fn forget_old_runs(&self) {
         let runs = self.config.run.state_dir.join("runs");
-        let mut names: Vec<PathBuf> = std::fs::read_dir(runs).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        let mut names: Vec<PathBuf> =
+            std::fs::read_dir(runs).into_iter().flatten().flatten().map(|e| e.path()).collect();
         names.sort();
         let surplus = names.len().saturating_sub(self.config.run.keep_runs.max(1));
         for folder in names.into_iter().take(surplus) {
@@ -294,10 +299,28 @@ impl Turn<'_> {
 /// The comparison without its tables.
 fn brief(compared: &Value) -> Value {
     let names = [
-        "F1_new", "F1_prod", "F1_gain", "F1_gain_95", "Kappa_new", "Kappa_prod", "Kappa_gain", "FPR_new", "FPR_prod",
-        "holdout_rows", "promote", "reasons", "by_source", "canon", "model", "training",
+        "F1_new",
+        "F1_prod",
+        "F1_gain",
+        "F1_gain_95",
+        "Kappa_new",
+        "Kappa_prod",
+        "Kappa_gain",
+        "FPR_new",
+        "FPR_prod",
+        "holdout_rows",
+        "promote",
+        "reasons",
+        "by_source",
+        "canon",
+        "model",
+        "training",
     ];
-    names.iter().map(|name| ((*name).to_owned(), compared[*name].clone())).collect::<serde_json::Map<_, _>>().into()
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), compared[*name].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn finish(mut facts: Value, outcome: Outcome, reason: &str) -> Value {

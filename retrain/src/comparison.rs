@@ -79,7 +79,8 @@ impl Comparison {
         }
         let step = holdout.rows.len().div_ceil(ROBUSTNESS_ROWS_MAX).max(1);
         let rows: Vec<&Row> = holdout.rows.iter().step_by(step).collect();
-        let robustness = json!({"new": robustness::facts(new, &rows), "prod": robustness::facts(prod, &rows)});
+        let robustness =
+            json!({"new": robustness::facts(new, &rows), "prod": robustness::facts(prod, &rows)});
         let mut comparison = Comparison {
             new: measured_new,
             prod: measured_prod,
@@ -270,7 +271,12 @@ pub(crate) fn table(facts: &Value) -> String {
         );
     }
     let (fpr_prod, fpr_new) = (number(&facts["FPR_prod"]), number(&facts["FPR_new"]));
-    let _ = writeln!(text, "{:<26}{fpr_prod:>10.4}{fpr_new:>10.4}{:>+10.4}", "false positive rate", fpr_new - fpr_prod);
+    let _ = writeln!(
+        text,
+        "{:<26}{fpr_prod:>10.4}{fpr_new:>10.4}{:>+10.4}",
+        "false positive rate",
+        fpr_new - fpr_prod
+    );
     for (source, of) in facts["by_source"].as_object().into_iter().flatten() {
         let (prod, new) = (number(&of["F1_prod"]), number(&of["F1_new"]));
         let name = format!("F1 on {source}");
@@ -309,7 +315,10 @@ mod tests {
         let [f1, kappa] = gains(&measured(&new), &measured(&prod));
         assert!((kappa.new - 0.8).abs() < 1e-9 && (kappa.prod - 0.4).abs() < 1e-9, "{kappa:?}");
         for gain in [f1, kappa] {
-            assert!(gain.low > 0.0 && gain.low < gain.new - gain.prod && gain.new - gain.prod < gain.high, "{gain:?}");
+            assert!(
+                gain.low > 0.0 && gain.low < gain.new - gain.prod && gain.new - gain.prod < gain.high,
+                "{gain:?}"
+            );
         }
         let [same, _] = gains(&measured(&new), &measured(&new));
         assert_eq!((same.low, same.high), (0.0, 0.0), "paired: no noise between equals");

@@ -77,7 +77,10 @@ pub(crate) fn text(facts: &Value) -> String {
             facts["samples"], facts["found"], facts["attacks"], facts["wrong"]
         ),
         None => {
-            format!("{} labelled flows, {} are needed: nothing written", facts["samples"], facts["samples_min"])
+            format!(
+                "{} labelled flows, {} are needed: nothing written",
+                facts["samples"], facts["samples_min"]
+            )
         }
     }
 }
@@ -92,7 +95,11 @@ mod tests {
         let mut window = stream(std::iter::repeat_n(false, 1000));
         let settings = Fetch { samples: 100, ..Fetch::default() };
         let times = |samples: &[Sample]| samples.iter().map(|s| s.timestamp).collect::<Vec<_>>();
-        assert_eq!(times(&choose(window.clone(), &settings)), times(&window[900..]), "one labeller gives all");
+        assert_eq!(
+            times(&choose(window.clone(), &settings)),
+            times(&window[900..]),
+            "one labeller gives all"
+        );
         for (i, sample) in window.iter_mut().enumerate() {
             sample.labeller = if i % 10 == 0 { "quiet" } else { "loud" }.into();
         }

@@ -65,7 +65,8 @@ struct Slice {
 pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let config = settings(&args.incremental)?;
-    let champion = args.incremental.champion.as_deref().ok_or_else(|| Failure::usage("--champion is missing"))?;
+    let champion =
+        args.incremental.champion.as_deref().ok_or_else(|| Failure::usage("--champion is missing"))?;
     let created = crate::recipe::creation_time(args.recipe.created)?;
     let workers = workers(args.workers, &config);
     let given = (args.recipe.serial > 1).then_some(args.recipe.serial);
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         serial: given,
         created,
     };
-    let (facts, outcome) = train(&job, None)?;
+    let (facts, outcome) = train(&job, UNTRAINED)?;
     report::print(args.json, &facts, &text(&facts));
     Ok(outcome)
 }
@@ -105,7 +106,8 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
 pub(crate) fn join(args: &JoinArgs) -> Result<Outcome, Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let config = settings(&args.incremental)?;
-    let champion = args.incremental.champion.as_deref().ok_or_else(|| Failure::usage("--champion is missing"))?;
+    let champion =
+        args.incremental.champion.as_deref().ok_or_else(|| Failure::usage("--champion is missing"))?;
     let mut joined: Option<Slice> = None;
     for path in &args.slices {
         let slice = read_slice(path)?;
@@ -132,16 +134,16 @@ pub(crate) fn join(args: &JoinArgs) -> Result<Outcome, Failure> {
         serial: Some(slice.plan.serial),
         created: slice.plan.created,
     };
-    let (facts, outcome) = train(&job, Some(slice))?;
+    let (facts, outcome) = train(&job, Some(slice.into()))?;
     report::print(args.json, &facts, &text(&facts));
     Ok(outcome)
 }
 
 /// Trains (unless the trees come trained), fells, freezes, judges, and writes what there is to know.
-pub(crate) fn train(job: &Job<'_>, slices: Option<impl Into<Trained>>) -> Result<(Value, Outcome), Failure> {
+pub(crate) fn train(job: &Job<'_>, trained: Option<Trained>) -> Result<(Value, Outcome), Failure> {
     let champion = read_champion(job.champion)?;
     let lesson = Lesson::read(job.data, &champion)?;
-    let (plan, trainers) = match slices.map(Into::into) {
+    let (plan, trainers) = match trained {
         Some(Trained(plan, trainers)) => {
             if plan.data != lesson.digest || plan.champion != champion.digest() {
                 let what = "not the champion or not the data that the slices were trained with";
@@ -246,7 +248,9 @@ fn canon<'a>(args: &'a IncrementalArgs, config: &'a Config) -> Option<&'a Path> 
 
 fn needed_holdout(args: &IncrementalArgs) -> Result<&Path, Failure> {
     args.holdout.as_deref().ok_or_else(|| {
-        Failure::usage("train --champion: give the rows to judge by with --holdout (`preprocess` writes them)")
+        Failure::usage(
+            "train --champion: give the rows to judge by with --holdout (`preprocess` writes them)",
+        )
     })
 }
 

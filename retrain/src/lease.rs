@@ -26,7 +26,12 @@ pub(crate) struct Lease<'a> {
 
 impl<'a> Lease<'a> {
     /// Takes the lock, or says who has it.
-    pub(crate) fn take(centre: &'a Centre, holder: &str, lease_s: u64, now: u64) -> Result<Lease<'a>, Failure> {
+    pub(crate) fn take(
+        centre: &'a Centre,
+        holder: &str,
+        lease_s: u64,
+        now: u64,
+    ) -> Result<Lease<'a>, Failure> {
         let objects = centre.objects()?;
         let lease_ms = lease_s * 1000;
         let ours = bytes(holder, now + lease_ms)?;

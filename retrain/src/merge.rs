@@ -190,7 +190,11 @@ mod tests {
             };
             let anchor = if attacks > 0 { attacks } else { benign };
             assert_eq!(sum(true), anchor.min(5_070), "{attacks} {benign}: {quotas:?}");
-            assert_eq!(sum(false), (attacks + anchor).saturating_sub(benign).min(12_000), "{attacks} {benign}");
+            assert_eq!(
+                sum(false),
+                (attacks + anchor).saturating_sub(benign).min(12_000),
+                "{attacks} {benign}"
+            );
             assert!(quotas.iter().all(|(kind, n)| *n <= counts.get(kind).copied().unwrap_or(0)));
         }
         let quotas = quotas(&counts, 300, 0, 1.0);

@@ -30,8 +30,7 @@ pub(crate) struct Paths<'a> {
 pub(crate) fn run(args: &PreprocessArgs) -> Result<Outcome, Failure> {
     let config = config::of(args.common.config.as_deref())?;
     let now = args.common.now_ms.unwrap_or_else(crate::clock::now_ms);
-    let paths =
-        Paths { data: &args.data, train: &args.train, holdout: &args.holdout, report: &args.report };
+    let paths = Paths { data: &args.data, train: &args.train, holdout: &args.holdout, report: &args.report };
     let facts = preprocess(&paths, &config.preprocess, now)?;
     report::print(args.common.json, &facts, &text(&facts));
     Ok(Outcome::Done)

@@ -1,18 +1,18 @@
 //! `promote` and `rollback`: which model a channel runs. Each move is a signed pointer with a higher sequence than any before;
 //! the registry's aliases follow.
 
-use crate::args::{PromoteArgs, RollbackArgs};
 use crate::archive::hex;
+use crate::args::{PromoteArgs, RollbackArgs};
 use crate::centre::Centre;
 use crate::config::{self, Config};
 use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::register::{absent_is_empty, signing_key, trust};
 use crate::report;
-use fleet::health::{self, SensorReport};
 use fleet::keys;
 use fleet::registry::Version;
 use model::artifact::{Channel, ChannelPointer};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const HOUR_MS: f64 = 3_600_000.0;
@@ -20,6 +20,32 @@ const DAY_S: u64 = 86_400;
 /// Reports older than this say nothing of today.
 const REPORT_AGE_MAX_MS: u64 = 24 * 3_600_000;
 const PAGE: usize = 500;
+/// Each sensor's agent leaves its last report there.
+const REPORTS: &str = "health/";
+const REPORT_BYTES_MAX: u64 = 256 << 10;
+
+/// What the promotion wants to know of a sensor's report.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct SensorReport {
+    sensor_id: String,
+    /// When it was written, ms since the epoch.
+    at_ms: u64,
+    /// `ok`, `degraded` or `critical`.
+    health: String,
+    reasons: Vec<String>,
+    /// Serial of the model at work.
+    model_version: u64,
+    /// Models it took back.
+    pinned: Vec<Pin>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pin {
+    digest: String,
+    reason: String,
+}
 
 /// `promote`.
 pub(crate) fn run(args: &PromoteArgs) -> Result<Outcome, Failure> {
@@ -95,7 +121,9 @@ pub(crate) fn promote(
     };
     let Some(candidate) = candidate else {
         let what = match to {
-            Channel::Production if staging_waits => "no canary; promote to canary first, or by hand with --force",
+            Channel::Production if staging_waits => {
+                "no canary; promote to canary first, or by hand with --force"
+            }
             _ => "nothing to promote: no model is ahead of production",
         };
         return Ok((json!({"moved": false, "what": what}), Outcome::Done));
@@ -166,7 +194,11 @@ fn waiting(centre: &Centre, config: &Config, canary: &Version, now: u64) -> Resu
         let fresh = now.saturating_sub(report.at_ms) <= REPORT_AGE_MAX_MS;
         if fresh && report.model_version == wanted {
             if report.health == "critical" {
-                return Ok(Soak::Sick(format!("{} is critical with it ({})", report.sensor_id, report.reasons.join(", "))));
+                return Ok(Soak::Sick(format!(
+                    "{} is critical with it ({})",
+                    report.sensor_id,
+                    report.reasons.join(", ")
+                )));
             }
             healthy += 1;
         }
@@ -178,7 +210,10 @@ fn waiting(centre: &Centre, config: &Config, canary: &Version, now: u64) -> Resu
         return Ok(Soak::Waits(what));
     }
     if healthy < settings.sensors_min {
-        let what = format!("canary serial {wanted} waits for reports: {healthy} of {} sensors", settings.sensors_min);
+        let what = format!(
+            "canary serial {wanted} waits for reports: {healthy} of {} sensors",
+            settings.sensors_min
+        );
         return Ok(Soak::Waits(what));
     }
     Ok(Soak::Done(healthy))
@@ -190,12 +225,14 @@ fn reports(centre: &Centre) -> Result<Vec<SensorReport>, Failure> {
     let (mut reports, mut after) = (Vec::new(), None);
     loop {
         let page = centre
-            .ask(|| objects.list(health::PREFIX, after.as_ref(), PAGE))
+            .ask(|| objects.list(REPORTS, after.as_ref(), PAGE))
             .map_err(|fault| Failure::door(&fault))?;
         for head in &page.rows {
-            let object =
-                centre.ask(|| objects.read(&head.key, health::BYTES_MAX)).map_err(|fault| Failure::door(&fault))?;
-            reports.extend(object.and_then(|object| serde_json::from_slice::<SensorReport>(&object.bytes).ok()));
+            let object = centre
+                .ask(|| objects.read(&head.key, REPORT_BYTES_MAX))
+                .map_err(|fault| Failure::door(&fault))?;
+            reports
+                .extend(object.and_then(|object| serde_json::from_slice::<SensorReport>(&object.bytes).ok()));
         }
         after = page.next;
         if after.is_none() {
@@ -205,7 +242,12 @@ fn reports(centre: &Centre) -> Result<Vec<SensorReport>, Failure> {
 }
 
 /// Takes the canary back, or returns production to the version before (or to `wanted`).
-pub(crate) fn roll_back(centre: &Centre, config: &Config, wanted: Option<u64>, now: u64) -> Result<Value, Failure> {
+pub(crate) fn roll_back(
+    centre: &Centre,
+    config: &Config,
+    wanted: Option<u64>,
+    now: u64,
+) -> Result<Value, Failure> {
     let lanes = Lanes::read(centre, config)?;
     let canary = lanes.canary.as_ref().filter(|canary| is_ahead(Some(*canary), lanes.production.as_ref()));
     if let (Some(canary), None) = (canary, wanted) {
@@ -214,7 +256,9 @@ pub(crate) fn roll_back(centre: &Centre, config: &Config, wanted: Option<u64>, n
         return Ok(json!({"what": what, "channel": "canary", "serial": serial(canary)}));
     }
     let name = config.model.name.as_str();
-    let current = lanes.production.ok_or_else(|| Failure::data(format!("`{name}` has no production version to leave")))?;
+    let current = lanes
+        .production
+        .ok_or_else(|| Failure::data(format!("`{name}` has no production version to leave")))?;
     let registry = centre.registry()?;
     let versions = centre.ask(|| registry.versions(name)).or_else(absent_is_empty)?;
     let previous: Option<u64> = current.tags.get("previous").and_then(|version| version.parse().ok());
@@ -224,7 +268,10 @@ pub(crate) fn roll_back(centre: &Centre, config: &Config, wanted: Option<u64>, n
     };
     let target = target.ok_or_else(|| {
         let known: Vec<String> = versions.iter().map(|version| serial(version).to_string()).collect();
-        Failure::data(format!("`{name}`: no such model to return to; name one with --serial (known: {})", known.join(", ")))
+        Failure::data(format!(
+            "`{name}`: no such model to return to; name one with --serial (known: {})",
+            known.join(", ")
+        ))
     })?;
     if let Some(canary) = canary {
         remove_canary(centre, config, canary)?;
@@ -291,7 +338,10 @@ fn point(
         name: name.clone(),
         channel,
         digest: digest.parse().map_err(|fault| {
-            Failure::data(format!("version {} of `{name}`: tag `digest`: {fault}; register it again", version.version))
+            Failure::data(format!(
+                "version {} of `{name}`: tag `digest`: {fault}; register it again",
+                version.version
+            ))
         })?,
         serial: serial(version),
         sequence: last.map_or(0, |last| last.sequence + 1).max(now_s),

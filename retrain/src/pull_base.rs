@@ -1,7 +1,7 @@
 //! `pull-base`: the base set from a file or the object store, never taken without its digest.
 
-use crate::args::PullBaseArgs;
 use crate::archive::{hex, remote_key};
+use crate::args::PullBaseArgs;
 use crate::centre::Centre;
 use crate::config;
 use crate::failure::{Failure, read_file};
@@ -46,14 +46,14 @@ pub(crate) fn pull(centre: &Centre, source: &str, sha256: &str, out: &Path) -> R
         None
     } else {
         let described = centre.read_small(source)?.ok_or_else(|| {
-            let what = "neither a file nor in the object store; `taphound-retrain dataset publish` puts it there";
+            let what =
+                "neither a file nor in the object store; `taphound-retrain dataset publish` puts it there";
             Failure::no_input(file, what)
         })?;
         let md5 = md5_of(source, &described)?;
         let objects = centre.objects()?;
-        centre
-            .ask(|| objects.download(&remote_key(&md5), &part, BYTES_MAX))
-            .map_err(|fault| Failure::door(&fault))?;
+        let key = remote_key(&md5);
+        centre.ask(|| objects.download(&key, &part, BYTES_MAX)).map_err(|fault| Failure::door(&fault))?;
         Some(md5)
     };
     let published = || -> Result<Option<String>, Failure> {
@@ -62,9 +62,8 @@ pub(crate) fn pull(centre: &Centre, source: &str, sha256: &str, out: &Path) -> R
         } else {
             centre.read_small(&format!("{}.sha256", source.trim_end_matches(".dvc")))?
         };
-        Ok(bytes.and_then(|bytes| {
-            String::from_utf8_lossy(&bytes).split_whitespace().next().map(str::to_owned)
-        }))
+        Ok(bytes
+            .and_then(|bytes| String::from_utf8_lossy(&bytes).split_whitespace().next().map(str::to_owned)))
     };
     let wanted = if sha256.is_empty() { published()? } else { Some(sha256.to_owned()) };
     let bytes = read_file(&part)?;
@@ -80,7 +79,9 @@ pub(crate) fn pull(centre: &Centre, source: &str, sha256: &str, out: &Path) -> R
         Some(wanted) if !wanted.eq_ignore_ascii_case(&found) => {
             return refuse(format!("damaged or changed: its sha256 is {found}, not {wanted}"));
         }
-        None => tracing::warn!(source, sha256 = found, "no digest is pinned for the base set; set `base.sha256`"),
+        None => {
+            tracing::warn!(source, sha256 = found, "no digest is pinned for the base set; set `base.sha256`")
+        }
         Some(_) => {}
     }
     std::fs::rename(&part, out).map_err(|fault| Failure::cannot_create(out, fault))?;

@@ -35,11 +35,15 @@ pub(crate) fn run(args: &RegisterArgs) -> Result<(), Failure> {
 }
 
 /// Registers once: a model that is there already is found by its digest.
-pub(crate) fn register(centre: &Centre, config: &Config, model: &Path, card: &Path) -> Result<Value, Failure> {
+pub(crate) fn register(
+    centre: &Centre,
+    config: &Config,
+    model: &Path,
+    card: &Path,
+) -> Result<Value, Failure> {
     let bytes = read_file(model)?;
-    let artifact = Artifact::read(&bytes, &trust(config)?).map_err(|fault| {
-        Failure::data(format!("{}: {fault}", model.display()))
-    })?;
+    let artifact = Artifact::read(&bytes, &trust(config)?)
+        .map_err(|fault| Failure::data(format!("{}: {fault}", model.display())))?;
     let manifest = artifact.manifest();
     let (name, serial) = (config.model.name.as_str(), manifest.serial);
     if manifest.name != name {
@@ -51,7 +55,9 @@ pub(crate) fn register(centre: &Centre, config: &Config, model: &Path, card: &Pa
     let versions = centre.ask(|| registry.versions(name)).or_else(absent_is_empty)?;
     let tag = |version: &Version, key: &str| version.tags.get(key).cloned().unwrap_or_default();
     let known = versions.iter().find(|version| tag(version, "digest") == digest).cloned();
-    if let Some(other) = versions.iter().find(|v| tag(v, "serial") == serial.to_string() && tag(v, "digest") != digest) {
+    if let Some(other) =
+        versions.iter().find(|v| tag(v, "serial") == serial.to_string() && tag(v, "digest") != digest)
+    {
         let what = format!("serial {serial} belongs to version {} with another digest", other.version);
         return Err(Failure::data(format!("{}: {what}; train with a higher --serial", model.display())));
     }
@@ -91,7 +97,9 @@ pub(crate) fn register(centre: &Centre, config: &Config, model: &Path, card: &Pa
             centre.ask(|| registry.register(name, &new)).map_err(|fault| Failure::door(&fault))?
         }
     };
-    centre.ask(|| registry.set_alias(name, "staging", version.version)).map_err(|fault| Failure::door(&fault))?;
+    centre
+        .ask(|| registry.set_alias(name, "staging", version.version))
+        .map_err(|fault| Failure::door(&fault))?;
     tracing::info!(name, serial, version = version.version, "registered as staging");
     Ok(json!({
         "name": name, "serial": serial, "version": version.version, "digest": digest, "object": key,

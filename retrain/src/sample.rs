@@ -194,7 +194,9 @@ pub(crate) fn read_csv(path: &Path) -> Result<Vec<Sample>, Failure> {
         let word = |name: &str| place(name).and_then(|at| record.get(at)).unwrap_or("");
         let fault = |name: &str, text: &str| {
             let place = format!("{}:{}", path.display(), number + 2);
-            Failure::data(format!("{place}: column `{name}`: `{text}` makes no sense; correct or remove the row"))
+            Failure::data(format!(
+                "{place}: column `{name}`: `{text}` makes no sense; correct or remove the row"
+            ))
         };
         let number_of = |name: &str| match word(name) {
             "" => Ok(0),

@@ -80,11 +80,7 @@ pub(crate) fn standings(rows: &[Row]) -> BTreeMap<String, Standing> {
 }
 
 /// Leaves out the rows of labellers who are not believed; gives what is left.
-pub(crate) fn believed(
-    rows: Vec<Row>,
-    standings: &BTreeMap<String, Standing>,
-    trust_min: f64,
-) -> Vec<Row> {
+pub(crate) fn believed(rows: Vec<Row>, standings: &BTreeMap<String, Standing>, trust_min: f64) -> Vec<Row> {
     let stands = |row: &Row| standings.get(&*row.labeller).is_none_or(|s| s.is_believed(trust_min));
     rows.into_iter().filter(stands).collect()
 }

@@ -100,7 +100,12 @@ impl Plot {
                 let bar = x + slot / 8 + which as i32 * slot * 3 / 8;
                 self.rectangle((bar, top + height - tall, slot * 3 / 8 - 2, tall), COLOURS[which]);
                 let middle = bar + slot * 3 / 16;
-                self.text(&format!("{value:.3}"), (middle, top + height - tall - 4), &FONT_6X13, Alignment::Center);
+                self.text(
+                    &format!("{value:.3}"),
+                    (middle, top + height - tall - 4),
+                    &FONT_6X13,
+                    Alignment::Center,
+                );
             }
             self.text(label, (x + slot / 2, top + height + 16), &FONT_6X13, Alignment::Center);
         }

@@ -25,7 +25,8 @@ fn a_drift_asks_for_a_retrain_within_its_limits() {
     assert_eq!(of(&samples[..1000], Before::default()).outcome, Outcome::NoDrift);
 
     let first = of(&samples, Before::default()).first_drift_ts.unwrap();
-    let handled = |labels| Before { handled: Some(Handled { first_drift_ts: first, labels }), ..Before::default() };
+    let handled =
+        |labels| Before { handled: Some(Handled { first_drift_ts: first, labels }), ..Before::default() };
     assert_eq!(of(&samples, handled(650)).outcome, Outcome::NoDrift, "the same drift with the same labels");
     assert_eq!(of(&samples, handled(200)).outcome, Outcome::Done, "many more labels: it is tried again");
 }
@@ -57,7 +58,10 @@ fn results_are_files_that_workflows_read() {
     let found = judge(&rise(), None, &Before::default(), &Config::default(), u64::MAX);
     write_results(&found, folder.path()).unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-    assert_eq!((read("DRIFT"), read("DRIFT_TYPE"), read("RETRAIN")), ("true".into(), "negative".into(), "true".into()));
+    assert_eq!(
+        (read("DRIFT"), read("DRIFT_TYPE"), read("RETRAIN")),
+        ("true".into(), "negative".into(), "true".into())
+    );
     assert_eq!(read("FIRST_DRIFT_TS"), found.first_drift_ts.unwrap().to_string());
     assert_eq!(read("SECOND_DRIFT_TS"), "");
 }

@@ -28,7 +28,9 @@ fn the_shipped_file_shows_every_key_with_its_default() {
 
 fn toml_keys(value: &serde_json::Value) -> Vec<String> {
     let sections = value.as_object().into_iter().flatten();
-    sections.flat_map(|(_, section)| section.as_object().into_iter().flatten().map(|(key, _)| key.clone())).collect()
+    sections
+        .flat_map(|(_, section)| section.as_object().into_iter().flatten().map(|(key, _)| key.clone()))
+        .collect()
 }
 
 #[test]

@@ -155,6 +155,9 @@ fn to_microseconds(x: &mut [f64; N_FEATURES]) -> Result<(), (&'static str, Strin
     } else if (0.5e6..2e6).contains(&units_a_second) {
         Ok(())
     } else {
-        Err((PYTHON[DURATION], format!("`{duration}` is neither seconds nor microseconds by the row's rates")))
+        Err((
+            PYTHON[DURATION],
+            format!("`{duration}` is neither seconds nor microseconds by the row's rates"),
+        ))
     }
 }

@@ -26,14 +26,18 @@ pub(super) fn read<R: Read>(
         let record = match csv::StringRecord::from_byte_record(bytes.clone()) {
             Ok(record) => record,
             // The public sets spell "Web Attack - XSS" with a dash of Windows-1252.
-            Err(_) if columns.generation.is_foreign() => csv::StringRecord::from_byte_record_lossy(bytes.clone()),
+            Err(_) if columns.generation.is_foreign() => {
+                csv::StringRecord::from_byte_record_lossy(bytes.clone())
+            }
             Err(_) => {
                 let line = bytes.position().map_or(0, csv::Position::line);
                 let what = "not UTF-8 text; correct the row or remove it";
                 return Err(Failure::data(format!("{}:{line}: {what}", path.display())));
             }
         };
-        if columns.generation.is_foreign() && record.get(columns.features[0]) == header.get(columns.features[0]) {
+        if columns.generation.is_foreign()
+            && record.get(columns.features[0]) == header.get(columns.features[0])
+        {
             continue; // CSE-CIC-IDS2018 repeats its header in the middle of days.
         }
         sink(columns.row(path, &run, &record, names)?)?;
@@ -105,9 +109,9 @@ impl Columns {
             let remedy = "correct the value or remove the row";
             *slot = text.parse().map_err(|_| fault(name, format!("`{text}` is no number"), remedy))?;
         }
-        self.generation.repair(&mut features).map_err(|(name, what)| {
-            fault(name, what, "correct the value or remove the row")
-        })?;
+        self.generation
+            .repair(&mut features)
+            .map_err(|(name, what)| fault(name, what, "correct the value or remove the row"))?;
         let word = |place: Option<usize>| place.and_then(|place| record.get(place));
         let words = Words {
             truth: self.truth.as_ref().map_or("benign", |(place, _)| record.get(*place).unwrap_or("")),
@@ -119,10 +123,14 @@ impl Columns {
             labeller: word(self.labeller).unwrap_or(""),
         };
         words.row(features, names).map_err(|BadWord(role, what, remedy)| {
-            fault(match &self.truth {
-                Some((_, name)) if role == "truth" => name,
-                _ => role,
-            }, what, &remedy)
+            fault(
+                match &self.truth {
+                    Some((_, name)) if role == "truth" => name,
+                    _ => role,
+                },
+                what,
+                &remedy,
+            )
         })
     }
 }

@@ -70,12 +70,18 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
             Written::Stored => stored += 1,
             Written::Known | Written::Kept => known += 1,
             Written::Unprocessed | Written::Rejected(_) => {
-                return Err(Failure::try_again(format!("flow {uid} was not taken by the log table; import again")));
+                return Err(Failure::try_again(format!(
+                    "flow {uid} was not taken by the log table; import again"
+                )));
             }
         }
     }
     let facts = json!({"flows": flows.len(), "stored": stored, "known": known, "later_us": later_us});
-    report::print(args.common.json, &facts, &format!("{stored} labelled flows stored, {known} were there before"));
+    report::print(
+        args.common.json,
+        &facts,
+        &format!("{stored} labelled flows stored, {known} were there before"),
+    );
     Ok(())
 }
 
@@ -95,7 +101,8 @@ fn item(flow: &Flow, sensor_id: &str, later_us: u64) -> Result<LogItem, Failure>
     let mut features = BTreeMap::new();
     for name in FEATURES {
         let text = flow.numbers.get(name).map(String::as_str).unwrap_or_default();
-        let value = text.parse().map_err(|_| Failure::data(format!("flow {}: `{name}` is `{text}`", flow.uid)))?;
+        let value =
+            text.parse().map_err(|_| Failure::data(format!("flow {}: `{name}` is `{text}`", flow.uid)))?;
         features.insert(name.to_owned(), value);
     }
     let start_us = flow.start_us + later_us;

@@ -1,7 +1,7 @@
 //! Rows into a file as they come: Parquet in row groups, or CSV, by the file's ending; complete files only.
 
-use super::parquet_rows::{GROUP_ROWS, Groups, word};
 use super::Row;
+use super::parquet_rows::{GROUP_ROWS, Groups, word};
 use crate::failure::Failure;
 use model::FEATURES;
 use parquet::errors::ParquetError;

@@ -1,7 +1,7 @@
 //! Drift without labels: how far the traffic of a window is from what was normal when the model was made, feature by
 //! feature, by the population stability index and Kolmogorov and Smirnov's distance.
 
-use model::quantiles::{ReferenceQuantiles, quantiles};
+use model::quantiles::ReferenceQuantiles;
 use model::{FEATURES, N_FEATURES};
 use serde_json::{Value, json};
 
@@ -55,24 +55,10 @@ pub(crate) fn shift(reference: &[f64], probabilities: &[f64], values: &mut [f64]
 
 /// Every feature against the reference of a model.
 pub(crate) fn of_features(reference: &ReferenceQuantiles, flows: &[[f64; N_FEATURES]]) -> Vec<Shift> {
-    let column = |feature: usize| flows.iter().map(|x| model::numeric::tame(x[feature])).collect::<Vec<f64>>();
+    let column =
+        |feature: usize| flows.iter().map(|x| model::numeric::tame(x[feature])).collect::<Vec<f64>>();
     (0..N_FEATURES)
-        .map(|feature| {
-            shift(&reference.features[feature], &reference.probabilities, &mut column(feature))
-        })
-        .collect()
-}
-
-/// Every feature of one window against an earlier one.
-pub(crate) fn between(before: &[[f64; N_FEATURES]], after: &[[f64; N_FEATURES]]) -> Vec<Shift> {
-    let column = |flows: &[[f64; N_FEATURES]], feature: usize| {
-        flows.iter().map(|x| model::numeric::tame(x[feature])).collect::<Vec<f64>>()
-    };
-    (0..N_FEATURES)
-        .map(|feature| {
-            let reference = quantiles(&mut column(before, feature));
-            shift(&reference, &model::quantiles::PROBABILITIES, &mut column(after, feature))
-        })
+        .map(|feature| shift(&reference.features[feature], &reference.probabilities, &mut column(feature)))
         .collect()
 }
 
@@ -85,12 +71,15 @@ pub(crate) fn has_moved(shifts: &[Shift], psi_max: f64, ks_max: f64, features_mi
 pub(crate) fn facts(shifts: &[Shift]) -> Value {
     let mut rows: Vec<(usize, &Shift)> = shifts.iter().enumerate().collect();
     rows.sort_by(|a, b| b.1.psi.total_cmp(&a.1.psi).then(a.0.cmp(&b.0)));
-    rows.iter().map(|(at, shift)| json!({"feature": FEATURES[*at], "psi": shift.psi, "ks": shift.ks})).collect()
+    rows.iter()
+        .map(|(at, shift)| json!({"feature": FEATURES[*at], "psi": shift.psi, "ks": shift.ks}))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::quantiles::quantiles;
 
     fn uniform(n: usize, from: f64, to: f64) -> Vec<f64> {
         (0..n).map(|i| from + (to - from) * (i as f64 + 0.5) / n as f64).collect()

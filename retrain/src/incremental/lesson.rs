@@ -7,12 +7,12 @@ use crate::failure::Failure;
 use crate::preprocess::checks::vector_hash;
 use crate::train::quantiles_of;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use model::artifact::Digest;
 use model::draws::TreeRng;
 use model::forest::TreeTrainer;
 use model::quantiles::ReferenceQuantiles;
 use model::scorer::Transform;
 use model::{Artifact, Category, N_FEATURES, Scorer};
-use model::artifact::Digest;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -116,7 +116,10 @@ impl Lesson {
     }
 
     /// Rows and class numbers by which trees are compared.
-    pub(super) fn common_slice<'a>(&'a self, classes: &'a [Category]) -> impl Iterator<Item = (&'a [f64], usize)> {
+    pub(super) fn common_slice<'a>(
+        &'a self,
+        classes: &'a [Category],
+    ) -> impl Iterator<Item = (&'a [f64], usize)> {
         self.common.iter().filter_map(|(x, truth)| {
             classes.iter().position(|class| class == truth).map(|class| (x.as_slice(), class))
         })
@@ -174,7 +177,8 @@ impl Lesson {
             }
         }
         bar.finish_and_clear();
-        let inner = |tree: Mutex<TreeTrainer>| tree.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let inner =
+            |tree: Mutex<TreeTrainer>| tree.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(trees.into_iter().map(inner).collect())
     }
 }

@@ -121,7 +121,11 @@ impl Checks {
         let fresh = self.fresh_h == 0 || age.is_none_or(|age| age <= u64::from(self.fresh_h));
         vec![
             ("rows", sound > 0, format!("{} rows, {sound} of them sound", self.rows)),
-            ("ranges", share(bad, self.rows) <= IMPOSSIBLE_MAX, format!("{bad} impossible rows left out{worst}")),
+            (
+                "ranges",
+                share(bad, self.rows) <= IMPOSSIBLE_MAX,
+                format!("{bad} impossible rows left out{worst}"),
+            ),
             ("duplicates", true, format!("{} rows are there more than once", self.duplicates)),
             (
                 "labels",
@@ -133,7 +137,11 @@ impl Checks {
                 attacks >= self.balance_min && 1.0 - attacks >= self.balance_min,
                 format!("{:.1} % of the rows are attacks", attacks * 100.0),
             ),
-            ("leakage", true, format!("{} rows kept out of the hold-out: training has them too", self.leaked)),
+            (
+                "leakage",
+                true,
+                format!("{} rows kept out of the hold-out: training has them too", self.leaked),
+            ),
             (
                 "hold-out",
                 self.held_out[0] > 0 && self.held_out[1] > 0,
@@ -142,7 +150,9 @@ impl Checks {
             (
                 "freshness",
                 fresh,
-                age.map_or("no drift rows with a day".to_owned(), |age| format!("the newest day ended {age} h ago")),
+                age.map_or("no drift rows with a day".to_owned(), |age| {
+                    format!("the newest day ended {age} h ago")
+                }),
             ),
         ]
     }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 /// A possible vector; `n` makes it unique.
 fn vector(n: u64, scale: f64) -> [f64; N_FEATURES] {
-    let noise = |salt: u64| (n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(salt * 977) >> 33) as f64 % 1000.0;
+    let noise = |salt: u64| {
+        (n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(salt * 977) >> 33) as f64 % 1000.0
+    };
     let (duration, low) = (1e6 + noise(1) * scale, 10.0 + noise(2) / 100.0);
     let mut x = [0.0; N_FEATURES];
     x[0] = duration;
@@ -34,7 +36,8 @@ fn row(n: u64, truth: Category, source: &str, run: String) -> Row {
 }
 
 fn merged() -> Vec<Row> {
-    let mut rows: Vec<Row> = (0..600).map(|n| row(n, Category::Benign, "BASE", format!("run-{}", n % 30))).collect();
+    let mut rows: Vec<Row> =
+        (0..600).map(|n| row(n, Category::Benign, "BASE", format!("run-{}", n % 30))).collect();
     rows.extend((600..800).map(|n| row(n, Category::Dos, "BASE", format!("run-{}", n % 30))));
     rows.extend((800..1000).map(|n| row(n, Category::Benign, "DRIFT", "s/20000".to_owned())));
     rows.extend((1000..1040).map(|n| row(n, Category::C2, "DRIFT", "s/20000".to_owned())));
@@ -61,9 +64,12 @@ fn nothing_is_learned_that_judges_and_every_class_judges() {
     assert!(hashes(&train).is_disjoint(&hashes(&holdout)));
     let real = train.iter().filter(|row| &*row.source != "SMOTE").count();
     assert_eq!(real + holdout.len(), 1040, "{facts}");
-    for (category, source, all) in
-        [(Category::Benign, "BASE", 600), (Category::Dos, "BASE", 200), (Category::Benign, "DRIFT", 200), (Category::C2, "DRIFT", 40)]
-    {
+    for (category, source, all) in [
+        (Category::Benign, "BASE", 600),
+        (Category::Dos, "BASE", 200),
+        (Category::Benign, "DRIFT", 200),
+        (Category::C2, "DRIFT", 40),
+    ] {
         let held = holdout.iter().filter(|row| row.truth == category && &*row.source == source).count();
         let share = held as f64 / f64::from(all);
         assert!((0.15..0.32).contains(&share), "{category} {source}: {held} of {all}; {facts}");
@@ -85,19 +91,25 @@ fn a_group_of_the_base_is_on_one_side_but_for_what_is_held_out_for_ever() {
 fn the_rarer_side_grows_between_its_neighbours_and_not_beyond_the_factor() {
     let (train, _, _) = prepare(merged()).unwrap();
     let of = |category: Category, smote: bool| {
-        train.iter().filter(|row| row.truth == category && (&*row.source == "SMOTE") == smote).collect::<Vec<_>>()
+        train
+            .iter()
+            .filter(|row| row.truth == category && (&*row.source == "SMOTE") == smote)
+            .collect::<Vec<_>>()
     };
     let attacks = of(Category::Dos, false).len() + of(Category::C2, false).len();
     let benign = of(Category::Benign, false).len();
     let made: Vec<&Row> = of(Category::Dos, true).into_iter().chain(of(Category::C2, true)).collect();
     assert!(of(Category::Benign, true).is_empty() && !made.is_empty());
     assert!(attacks + made.len() <= benign);
-    assert!(of(Category::C2, true).len() <= of(Category::C2, false).len() * 3, "factor 4 is three new for each");
+    assert!(
+        of(Category::C2, true).len() <= of(Category::C2, false).len() * 3,
+        "factor 4 is three new for each"
+    );
     let reals = of(Category::C2, false);
     for row in of(Category::C2, true).iter().take(40) {
-        let between = reals.iter().any(|a| {
-            reals.iter().any(|b| oversample::on_one_line(&row.features, &a.features, &b.features))
-        });
+        let between = reals
+            .iter()
+            .any(|a| reals.iter().any(|b| oversample::on_one_line(&row.features, &a.features, &b.features)));
         assert!(between, "{row:?}");
         assert_eq!(checks::fault_of(&row.features), None, "what is possible stays possible");
     }
@@ -112,7 +124,10 @@ fn bad_data_stops_with_the_check_that_failed() {
         row.features[6] = row.features[5] + 1.0;
     }
     let fault = prepare(impossible).unwrap_err().message;
-    assert!(fault.contains("check `ranges` failed") && fault.contains("Fwd Packet Length Min exceeds"), "{fault}");
+    assert!(
+        fault.contains("check `ranges` failed") && fault.contains("Fwd Packet Length Min exceeds"),
+        "{fault}"
+    );
     let mut torn = merged();
     let twins: Vec<Row> = torn[..200].iter().map(|row| Row { truth: Category::Dos, ..row.clone() }).collect();
     torn.extend(twins);

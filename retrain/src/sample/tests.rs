@@ -4,7 +4,8 @@ use super::*;
 use fleet::log_table::{Key, LogItem, TrueLabel};
 
 fn stored(label: &str, category: Option<&str>) -> StoredItem {
-    let features = FEATURES.iter().enumerate().map(|(i, name)| ((*name).to_owned(), i as f64 / 3.0)).collect();
+    let features =
+        FEATURES.iter().enumerate().map(|(i, name)| ((*name).to_owned(), i as f64 / 3.0)).collect();
     StoredItem {
         item: LogItem {
             key: Key { flow_id: "s1|10.0.0.1-10.0.0.2-1-2-6".into(), timestamp_ms: 86_400_000 * 3 + 5 },
@@ -79,7 +80,11 @@ fn a_file_gives_back_what_was_written() {
 fn undecided_rows_are_left_out_and_bad_ones_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.csv");
-    std::fs::write(&file, "timestamp,label,true_label\n5,1,0\n3,0,unknown\n4,benign,attack\n6,attack,unsure\n").unwrap();
+    std::fs::write(
+        &file,
+        "timestamp,label,true_label\n5,1,0\n3,0,unknown\n4,benign,attack\n6,attack,unsure\n",
+    )
+    .unwrap();
     let found = read_csv(&file).unwrap();
     assert_eq!(found.iter().map(|s| (s.timestamp, s.is_wrong())).collect::<Vec<_>>(), [(4, true), (5, true)]);
     std::fs::write(&file, "timestamp,label,true_label\nsoon,1,0\n").unwrap();

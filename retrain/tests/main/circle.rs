@@ -36,11 +36,26 @@ fn flow(kind: usize, n: u64) -> [f64; N_FEATURES] {
     let gap = gap.min(duration);
     let rate = |amount: f64| if duration > 0.0 { amount * 1e6 / duration } else { 0.0 };
     [
-        duration, fwd, bwd, fwd_bytes, bwd_bytes,
-        fwd_mean * 2.0, fwd_mean / 2.0, fwd_mean, fwd_mean / 3.0,
-        bwd_mean * 2.0, bwd_mean, bwd_mean / 3.0,
-        rate(fwd_bytes + bwd_bytes), rate(fwd), rate(bwd),
-        gap / 3.0, gap, gap / 2.0, gap / 4.0, gap / 2.0,
+        duration,
+        fwd,
+        bwd,
+        fwd_bytes,
+        bwd_bytes,
+        fwd_mean * 2.0,
+        fwd_mean / 2.0,
+        fwd_mean,
+        fwd_mean / 3.0,
+        bwd_mean * 2.0,
+        bwd_mean,
+        bwd_mean / 3.0,
+        rate(fwd_bytes + bwd_bytes),
+        rate(fwd),
+        rate(bwd),
+        gap / 3.0,
+        gap,
+        gap / 2.0,
+        gap / 4.0,
+        gap / 2.0,
     ]
 }
 
@@ -58,7 +73,8 @@ impl World {
         for n in 0..3000u64 {
             let kind = (n % 4) as usize;
             flow(kind, n).iter().for_each(|value| write!(base, "{value},").unwrap());
-            writeln!(base, "{},{},run-{}", KINDS[kind].0, if n % 5 == 4 { "test" } else { "train" }, n % 23).unwrap();
+            writeln!(base, "{},{},run-{}", KINDS[kind].0, if n % 5 == 4 { "test" } else { "train" }, n % 23)
+                .unwrap();
         }
         std::fs::write(at("base.csv"), base).unwrap();
         let settings = format!(
@@ -71,8 +87,20 @@ impl World {
         succeed(&["keygen", "--out", &at("key")]);
         let (data, out, key) = (at("base.csv"), at("champion.taphound"), at("key"));
         succeed(&[
-            "train", "--data", &data, "--out", &out, "--key", &key, "--with-learner", "--n-models", "8",
-            "--created", "1", "--novelty-trees", "8",
+            "train",
+            "--data",
+            &data,
+            "--out",
+            &out,
+            "--key",
+            &key,
+            "--with-learner",
+            "--n-models",
+            "8",
+            "--created",
+            "1",
+            "--novelty-trees",
+            "8",
         ]);
         let public: PublicKey = std::fs::read_to_string(at("key.pub")).unwrap().parse().unwrap();
         let bytes = std::fs::read(&out).unwrap();
@@ -119,12 +147,19 @@ impl World {
                 let truth = if lies == (KINDS[kind].0 == "benign") { "dos" } else { KINDS[kind].0 };
                 let truth = if lies && KINDS[kind].0 != "benign" { "benign" } else { truth };
                 let item = LogItem {
-                    key: Key { flow_id: format!("s1|10.0.0.{kind}-10.0.1.1-{}-443-6", n % 60_000), timestamp_ms },
+                    key: Key {
+                        flow_id: format!("s1|10.0.0.{kind}-10.0.1.1-{}-443-6", n % 60_000),
+                        timestamp_ms,
+                    },
                     uid: format!("{timestamp_ms:x}-{n:x}"),
                     rev: 1,
                     sensor_id: "s1".into(),
                     content: String::new(),
-                    features: FEATURES.iter().zip(features).map(|(name, v)| ((*name).to_owned(), v)).collect(),
+                    features: FEATURES
+                        .iter()
+                        .zip(features)
+                        .map(|(name, v)| ((*name).to_owned(), v))
+                        .collect(),
                     label: if prediction.attack { "attack" } else { "benign" }.into(),
                     category: prediction.category.to_string(),
                     score: prediction.score,
@@ -167,13 +202,21 @@ fn a_drift_becomes_a_better_production_model_and_can_be_taken_back() {
     let (code, facts, err) = world.run(NOW);
     assert_eq!(code, 0, "{err} {facts}");
     let train = &facts["train"];
-    assert!(train["F1_gain"].as_f64().unwrap() > 0.05 && train["Kappa_gain"].as_f64().unwrap() > 0.05, "{train}");
+    assert!(
+        train["F1_gain"].as_f64().unwrap() > 0.05 && train["Kappa_gain"].as_f64().unwrap() > 0.05,
+        "{train}"
+    );
     assert!(train["by_source"]["BASE"]["F1_new"].as_f64().unwrap() > 0.9, "the old concept is kept: {train}");
     assert_eq!(train["training"]["trees"], 12, "8 trees, 4 planted, room for 20");
     assert!(train["model"]["classes"].as_array().unwrap().contains(&Value::from("tunnel")), "{train}");
-    assert_eq!((&facts["promotion"]["channel"], &facts["promotion"]["serial"]), (&"canary".into(), &2.into()));
+    assert_eq!(
+        (&facts["promotion"]["channel"], &facts["promotion"]["serial"]),
+        (&"canary".into(), &2.into())
+    );
     let run = facts["run"].as_str().unwrap().to_owned();
-    for file in ["model_card.md", "model_card.png", "comparison.json", "promote", "DRIFT_TYPE", "train_smote.csv"] {
+    for file in
+        ["model_card.md", "model_card.png", "comparison.json", "promote", "DRIFT_TYPE", "train_smote.csv"]
+    {
         assert!(Path::new(&run).join(file).is_file(), "{file} is missing");
     }
     // Cooling down: no second retrain; the canary soaks, then moves on by itself.
@@ -219,10 +262,12 @@ fn a_challenger_that_is_no_better_is_refused_and_not_tried_again() {
 fn one_lying_labeller_is_left_out() {
     let world = World::new("");
     world.traffic(600, NOW - 6_000_000, &[0, 1, 2, 3], |n| (["ann", "bob"][(n % 2) as usize], false));
-    let liar = |n: u64| if n % 5 == 0 { ("eve", n % 2 == 0) } else { (["ann", "bob"][(n / 3 % 2) as usize], false) };
+    let liar =
+        |n: u64| if n % 5 == 0 { ("eve", n % 2 == 0) } else { (["ann", "bob"][(n / 3 % 2) as usize], false) };
     world.traffic(400, NOW, &[0, NEW, 2, NEW, 5, NEW, NEW], liar);
     let (code, facts, err) = world.run(NOW);
-    let eve = facts["merge"]["labellers"].as_array().unwrap().iter().find(|l| l["labeller"] == "api:eve").cloned();
+    let eve =
+        facts["merge"]["labellers"].as_array().unwrap().iter().find(|l| l["labeller"] == "api:eve").cloned();
     assert_eq!(eve.map(|eve| eve["believed"].clone()), Some(Value::from(false)), "{facts}");
     assert!(code == 13 || code == 0 && facts["train"]["F1_new"].as_f64().unwrap() > 0.85, "{err} {facts}");
 }
