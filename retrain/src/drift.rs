@@ -90,4 +90,4 @@ pub(crate) fn judge(samples: &[Sample], adwin_delta: f64, trend_buffer_size: usi
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
