@@ -95,22 +95,44 @@ pub fn smote(
     k: usize,
     rng: &mut TreeRng,
 ) -> Result<(Vec<Vec<f64>>, Vec<usize>), TooFewRows> {
-    let n_classes = classes.iter().max().map_or(0, |most| most + 1);
-    let mut members = vec![Vec::new(); n_classes];
+    let members = by_class(classes);
+    let most = members.iter().map(Vec::len).max().unwrap_or(0);
+    let wanted: Vec<usize> = members.iter().map(|rows| if rows.is_empty() { 0 } else { most }).collect();
+    smote_to(rows, classes, &wanted, k, rng)
+}
+
+/// Row numbers of each class.
+fn by_class(classes: &[usize]) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); classes.iter().max().map_or(0, |most| most + 1)];
     for (row, &class) in classes.iter().enumerate() {
         members[class].push(row);
     }
-    let most = members.iter().map(Vec::len).max().unwrap_or(0);
+    members
+}
+
+/// [`smote`], but raises class `c` to `wanted[c]` rows; a class that has as many or is not listed stays as it is.
+///
+/// # Errors
+/// A class that is to be raised, but has not more than `k` rows.
+pub fn smote_to(
+    rows: &[Vec<f64>],
+    classes: &[usize],
+    wanted: &[usize],
+    k: usize,
+    rng: &mut TreeRng,
+) -> Result<(Vec<Vec<f64>>, Vec<usize>), TooFewRows> {
+    let members = by_class(classes);
     let (mut out_rows, mut out_classes) = (rows.to_vec(), classes.to_vec());
     for (class, members) in members.iter().enumerate() {
-        if members.is_empty() || members.len() == most {
+        let wanted = wanted.get(class).copied().unwrap_or(0);
+        if wanted <= members.len() {
             continue;
         }
         if members.len() <= k || k == 0 {
             return Err(TooFewRows { class, rows: members.len(), k, needed: k + 1 });
         }
         let mut neighbours: Vec<Option<Vec<usize>>> = vec![None; members.len()];
-        for _ in members.len()..most {
+        for _ in members.len()..wanted {
             let place = rng.below(members.len());
             let base = members[place];
             let near = neighbours[place].get_or_insert_with(|| nearest_in_class(rows, members, base, k));

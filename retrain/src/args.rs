@@ -1,25 +1,57 @@
 //! The command line.
 
+mod steps;
+
 use crate::recipe::{Balance, TransformKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::forest::{MaxFeatures, Vote};
 use model::tree::{LeafPrediction, NaiveBayesRule, SplitCriterion};
 use std::path::PathBuf;
 
+pub(crate) use steps::{
+    ArchiveArgs, CheckDriftArgs, FetchArgs, ImportArgs, IncrementalArgs, MergeArgs, PreprocessArgs,
+    PromoteArgs, PublishArgs, PullBaseArgs, RegisterArgs, RollbackArgs, RunArgs,
+};
+
 /// Train, join, measure and sign Taphound's models.
 #[derive(Debug, Parser)]
 #[command(name = "taphound-retrain", version, max_term_width = 110)]
 pub(crate) struct Cli {
+    /// Write the outcome (done, no-drift, too-few-labels, cooling-down, refused) to this file and exit 0
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) outcome_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Find out whether the model still fits the labelled traffic of the last day
+    CheckDrift(CheckDriftArgs),
+    /// Fetch the labelled flows of a drift from the log table
+    Fetch(FetchArgs),
+    /// Version drift data in the object store as DVC lays it out
+    Archive(ArchiveArgs),
+    /// Bring the base set, and hold it against its digest
+    PullBase(PullBaseArgs),
+    /// Join drift data with as much of the base set as keeps the old concept alive
+    Merge(MergeArgs),
+    /// Check merged data, hold rows out, and raise the rarer side of the rest
+    Preprocess(PreprocessArgs),
     /// Train a model on labelled flows (CSV, plain or .gz or .zst)
     Train(Box<TrainArgs>),
     /// Join slices that `train --slice` made into the model that one run would have made
     Join(JoinArgs),
+    /// Put a model and all that is known of it into the registry, as `staging`
+    Register(RegisterArgs),
+    /// Move a model on: staging to canary, a canary that has soaked to production
+    Promote(PromoteArgs),
+    /// Take the canary back, or return production to the model before
+    Rollback(RollbackArgs),
+    /// The whole circle once: drift, retrain, gate, register, promote; goes on where an earlier run was cut off
+    Run(RunArgs),
+    /// `run` again and again
+    Watch(RunArgs),
     /// Measure a model on labelled flows, anybody's scores, or a sensor's incidents
     Evaluate(EvaluateArgs),
     /// Make a key pair for signing models
@@ -42,6 +74,10 @@ pub(crate) enum Command {
 pub(crate) enum DatasetCommand {
     /// Make one Parquet file of labelled flows
     Build(DatasetFiles),
+    /// Put labelled flows of `taphound replay --labels --out` into the log table
+    Import(ImportArgs),
+    /// Version the base set in the object store as DVC lays it out
+    Publish(PublishArgs),
     /// Make one CSV file of labelled flows (plain, or packed when its name ends in .gz or .zst)
     Export(DatasetFiles),
 }
@@ -85,6 +121,8 @@ pub(crate) struct TrainArgs {
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) forest: ForestArgs,
+    #[command(flatten)]
+    pub(crate) incremental: IncrementalArgs,
 }
 
 /// What the model is called and how it is made.
@@ -200,6 +238,8 @@ pub(crate) struct JoinArgs {
     /// Print a JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) incremental: IncrementalArgs,
 }
 
 /// Rows that were held out of training in one of two ways.

@@ -2,12 +2,16 @@
 //! what a row is for.
 
 mod bytes;
+mod cic;
 mod csv_rows;
 mod files;
+mod import;
 mod parquet_rows;
+mod writer;
 
 pub(crate) use csv_rows::csv_fault;
 pub(crate) use files::run;
+pub(crate) use writer::RowWriter;
 
 use crate::failure::Failure;
 use crate::labels::category_of;
@@ -55,6 +59,37 @@ pub(crate) struct Row {
     pub(crate) run: Arc<str>,
     /// The tool that made the flow; empty when nobody knows.
     pub(crate) tool: Arc<str>,
+    /// `DRIFT`, `BASE` or `SMOTE`: how the row came into a retrain; empty outside of one.
+    pub(crate) source: Arc<str>,
+    /// Who said what the flow was; empty when nobody in particular did.
+    pub(crate) labeller: Arc<str>,
+}
+
+/// Takes rows as they are read.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Row) -> Result<(), Failure>;
+
+/// Reads every file, a row at a time (a Parquet file a row group at a time); what a file is, its first bytes say. Gives
+/// the digest that [`Dataset`] describes.
+pub(crate) fn stream(paths: &[PathBuf], sink: Sink<'_>) -> Result<Digest, Failure> {
+    read_all(paths, true, sink)
+}
+
+/// [`stream`] of flows that nobody has labelled; those without a truth come as benign.
+pub(crate) fn stream_unlabelled(paths: &[PathBuf], sink: Sink<'_>) -> Result<Digest, Failure> {
+    read_all(paths, false, sink)
+}
+
+fn read_all(paths: &[PathBuf], labelled: bool, sink: Sink<'_>) -> Result<Digest, Failure> {
+    let mut names = Names::default();
+    let mut digests = Vec::new();
+    for path in paths {
+        let digest = match bytes::open(path)? {
+            bytes::Opened::Parquet(file) => parquet_rows::read(path, file, labelled, &mut names, sink)?,
+            bytes::Opened::Text(text) => csv_rows::read(path, text, labelled, &mut names, sink)?,
+        };
+        digests.extend_from_slice(&digest.0);
+    }
+    Ok(Digest::of(&digests))
 }
 
 impl Row {
@@ -75,20 +110,13 @@ pub(crate) struct Dataset {
 }
 
 impl Dataset {
-    /// Reads every file; what a file is, its first bytes say.
+    /// Reads every file into memory.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Dataset, Failure> {
-        let mut names = Names::default();
         let mut dataset = Dataset { rows: Vec::new(), digest: Digest([0; 32]), not_finite: 0 };
-        let mut digests = Vec::new();
-        for path in paths {
-            let rows = &mut dataset.rows;
-            let digest = match bytes::open(path)? {
-                bytes::Opened::Parquet(file) => parquet_rows::read(path, file, &mut names, rows)?,
-                bytes::Opened::Text(text) => csv_rows::read(path, text, &mut names, rows)?,
-            };
-            digests.extend_from_slice(&digest.0);
-        }
-        dataset.digest = Digest::of(&digests);
+        dataset.digest = stream(paths, &mut |row| {
+            dataset.rows.push(row);
+            Ok(())
+        })?;
         let values = dataset.rows.iter().flat_map(|row| &row.features);
         dataset.not_finite = values.filter(|value| !value.is_finite()).count() as u64;
         if dataset.rows.is_empty() {
@@ -128,6 +156,8 @@ struct Words<'a> {
     stage: &'a str,
     run: &'a str,
     tool: &'a str,
+    source: &'a str,
+    labeller: &'a str,
 }
 
 /// Which word of a row makes no sense: its role, what is wrong, the remedy.
@@ -158,6 +188,8 @@ impl Words<'_> {
             stage: names.of(stage),
             run: names.of(self.run),
             tool: names.of(self.tool),
+            source: names.of(self.source),
+            labeller: names.of(self.labeller),
         })
     }
 }

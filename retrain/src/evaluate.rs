@@ -5,10 +5,12 @@ mod case;
 mod curves;
 mod judged;
 mod replays;
-mod robustness;
+pub(crate) mod robustness;
 mod scored;
 mod truth;
 
+#[cfg(test)]
+pub(crate) use judged::Judged;
 pub(crate) use judged::Measured;
 
 use crate::args::{EvaluateArgs, HeldOut};

@@ -1,5 +1,6 @@
 //! How a step ends badly: one line that names thing, place and remedy, and a sysexits code.
 
+use fleet::DoorError;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -13,6 +14,15 @@ pub(crate) const NO_INPUT: u8 = 66;
 pub(crate) const SOFTWARE: u8 = 70;
 /// The output cannot be made.
 pub(crate) const CANNOT_CREATE: u8 = 73;
+
+/// A server does not answer.
+pub(crate) const UNAVAILABLE: u8 = 69;
+/// Somebody else is at it; try again.
+pub(crate) const TRY_AGAIN: u8 = 75;
+/// Access is refused.
+pub(crate) const NO_PERMISSION: u8 = 77;
+/// The settings cannot be used.
+pub(crate) const CONFIG: u8 = 78;
 
 /// A message for people and a code for programs.
 #[derive(Debug)]
@@ -28,6 +38,26 @@ impl Failure {
 
     pub(crate) fn data(message: impl Display) -> Failure {
         Failure { code: DATA, message: message.to_string() }
+    }
+
+    pub(crate) fn config(message: impl Display) -> Failure {
+        Failure { code: CONFIG, message: message.to_string() }
+    }
+
+    pub(crate) fn try_again(message: impl Display) -> Failure {
+        Failure { code: TRY_AGAIN, message: message.to_string() }
+    }
+
+    /// What a door to the centre says.
+    pub(crate) fn door(fault: &DoorError) -> Failure {
+        let code = match fault {
+            DoorError::Unavailable { .. } => UNAVAILABLE,
+            DoorError::Denied { .. } => NO_PERMISSION,
+            DoorError::Absent { .. } => NO_INPUT,
+            DoorError::Conflict { .. } => TRY_AGAIN,
+            DoorError::Invalid { .. } | DoorError::Damaged { .. } => DATA,
+        };
+        Failure { code, message: fault.to_string() }
     }
 
     pub(crate) fn software(message: impl Display) -> Failure {

@@ -172,9 +172,8 @@ fn forest_params(args: &ForestArgs, seed: u64, n_classes: usize) -> ForestParams
     }
 }
 
-/// The one place that reads a clock: a model made without a given date carries today's.
-#[allow(clippy::disallowed_methods)]
-fn creation_time(given: Option<u64>) -> Result<u64, Failure> {
+/// A model made without a given date carries today's.
+pub(crate) fn creation_time(given: Option<u64>) -> Result<u64, Failure> {
     if let Some(given) = given {
         return Ok(given);
     }
@@ -185,6 +184,5 @@ fn creation_time(given: Option<u64>) -> Result<u64, Failure> {
             .parse()
             .map_err(|_| Failure::usage(format!("SOURCE_DATE_EPOCH is `{text}`; {remedy}")));
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Ok(now.map_or(0, |since| since.as_secs()))
+    Ok(crate::clock::now_ms() / 1000)
 }

@@ -5,6 +5,8 @@ use crate::dataset::{Dataset, Row, Split};
 use crate::evaluate::Measured;
 use crate::failure::{Failure, read_file, write_file};
 use crate::fit::Lesson;
+use crate::incremental;
+use crate::outcome::Outcome;
 use crate::recipe::{self, Recipe};
 use crate::report;
 use crate::slice::Slice;
@@ -20,7 +22,14 @@ use std::path::Path;
 const SELF_TEST_ROWS: usize = 30;
 
 /// `train`: the whole model, or with `--slice` a part of its trees.
-pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
+    if args.incremental.champion.is_some() {
+        return incremental::run(args);
+    }
+    from_nothing(args).map(|()| Outcome::Done)
+}
+
+fn from_nothing(args: &TrainArgs) -> Result<(), Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let dataset = Dataset::read(&args.data)?;
     let without = &args.recipe.without_tool;
@@ -49,7 +58,14 @@ pub(crate) fn run(args: &TrainArgs) -> Result<(), Failure> {
 }
 
 /// `join`: the model that one run would have made of the slices.
-pub(crate) fn join(args: &JoinArgs) -> Result<(), Failure> {
+pub(crate) fn join(args: &JoinArgs) -> Result<Outcome, Failure> {
+    if args.incremental.champion.is_some() {
+        return incremental::join(args);
+    }
+    join_slices(args).map(|()| Outcome::Done)
+}
+
+fn join_slices(args: &JoinArgs) -> Result<(), Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let mut recipe: Option<Recipe> = None;
     let mut trainers = Vec::new();
@@ -126,7 +142,7 @@ fn finish(
     Ok(())
 }
 
-fn read_key(path: &Path) -> Result<SecretKey, Failure> {
+pub(crate) fn read_key(path: &Path) -> Result<SecretKey, Failure> {
     let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
     text.parse().map_err(|fault| Failure::data(format!("{}: {fault}", path.display())))
 }
@@ -170,17 +186,25 @@ fn reference_quantiles(dataset: &Dataset, scorer: &Scorer) -> ReferenceQuantiles
     let of =
         |split: Split| dataset.rows.iter().filter(move |row| row.split == split && !row.is_provisional());
     let split = if of(Split::Validation).next().is_some() { Split::Validation } else { Split::Train };
+    quantiles_of(scorer, of(split).map(|row| (&row.features, row.truth)))
+}
+
+/// Quantiles of the features, and of what the model says of them.
+pub(crate) fn quantiles_of<'a>(
+    scorer: &Scorer,
+    rows: impl Iterator<Item = (&'a [f64; N_FEATURES], Category)>,
+) -> ReferenceQuantiles {
     let mut features = vec![Vec::new(); N_FEATURES];
     let (mut score, mut score_benign, mut novelty_benign) = (Vec::new(), Vec::new(), Vec::new());
-    for row in of(split) {
-        for (values, value) in features.iter_mut().zip(row.features) {
-            values.push(model::numeric::tame(value));
+    for (x, truth) in rows {
+        for (values, value) in features.iter_mut().zip(x) {
+            values.push(model::numeric::tame(*value));
         }
-        let prediction = scorer.predict(&row.features);
+        let prediction = scorer.predict(x);
         score.push(prediction.score);
-        if row.truth == Category::Benign {
+        if truth == Category::Benign {
             score_benign.push(prediction.score);
-            novelty_benign.push(scorer.novelty(&row.features));
+            novelty_benign.push(scorer.novelty(x));
         }
     }
     ReferenceQuantiles {
@@ -193,7 +217,7 @@ fn reference_quantiles(dataset: &Dataset, scorer: &Scorer) -> ReferenceQuantiles
 }
 
 /// Rows spread evenly over the data, and two vectors that no network sends.
-fn self_test_vectors(dataset: &Dataset) -> Vec<[f64; N_FEATURES]> {
+pub(crate) fn self_test_vectors(dataset: &Dataset) -> Vec<[f64; N_FEATURES]> {
     let step = dataset.rows.len().div_ceil(SELF_TEST_ROWS).max(1);
     let from_data = dataset.rows.iter().step_by(step).map(|row| row.features.map(model::numeric::tame));
     from_data.chain([[0.0; N_FEATURES], [1e12; N_FEATURES]]).collect()

@@ -5,6 +5,7 @@
 //! data stream classification, Machine Learning 106, 2017.
 
 mod params;
+mod parts;
 mod trainer;
 pub mod vote;
 

@@ -163,6 +163,15 @@ impl<D: Draws> TreeTrainer<D> {
         learned
     }
 
+    /// Makes room for classes that come after those known so far.
+    pub(crate) fn widen(&mut self, params: &TreeParams) {
+        self.params = params.clone();
+        self.tree.widen(params);
+        if let Some(background) = &mut self.background {
+            background.widen(params);
+        }
+    }
+
     /// Checks a trainer that was read from a file and works out what is not saved with it.
     pub(crate) fn restore(&mut self, params: &TreeParams) -> Result<(), &'static str> {
         if self.params != *params {

@@ -217,6 +217,12 @@ impl Leaf {
         Ok(())
     }
 
+    /// Makes room for classes that come after those known so far.
+    pub(crate) fn widen(&mut self, params: &TreeParams) {
+        self.observers.iter_mut().for_each(|observer| observer.widen(params.n_classes));
+        self.refresh_glance(params);
+    }
+
     fn refresh_glance(&mut self, params: &TreeParams) {
         self.glance = Glance::new(self.observers.len(), params.n_classes);
         for class in 0..if self.observers.is_empty() { 0 } else { params.n_classes } {

@@ -238,6 +238,15 @@ impl HoeffdingTree {
         Some(attempt)
     }
 
+    /// Makes room for classes that come after those known so far.
+    pub(crate) fn widen(&mut self, params: &TreeParams) {
+        for node in &mut self.nodes {
+            if let Node::Leaf(leaf) = node {
+                leaf.widen(params);
+            }
+        }
+    }
+
     /// Checks a tree that was read from a file and works out what is not saved with it.
     pub(crate) fn restore(&mut self, params: &TreeParams) -> Result<(), &'static str> {
         let count = self.nodes.len();

@@ -99,6 +99,11 @@ impl GaussianObserver {
         GaussianObserver { classes: vec![Gaussian::default(); n_classes] }
     }
 
+    /// Makes room for classes that come after those known so far.
+    pub(crate) fn widen(&mut self, n_classes: usize) {
+        self.classes.resize(n_classes.max(self.classes.len()), Gaussian::default());
+    }
+
     /// Counts a value of a class with weight `w` > 0.
     #[inline]
     pub fn update(&mut self, x: f64, class: usize, w: f64) {

@@ -14,6 +14,8 @@ const LEVEL: i32 = 19;
 /// `dataset`.
 pub(crate) fn run(command: &DatasetCommand) -> Result<(), Failure> {
     match command {
+        DatasetCommand::Import(args) => super::import::run(args),
+        DatasetCommand::Publish(args) => crate::archive::publish(args),
         DatasetCommand::Build(args) => convert(args, parquet_rows::write),
         DatasetCommand::Export(args) => convert(args, |rows| packed(&args.out, text(rows).into_bytes())),
     }

@@ -2,7 +2,7 @@
 //! Integer and single-precision columns of other writers are read as well.
 
 use super::bytes::Hashing;
-use super::{BadWord, Names, Row, Words, run_of};
+use super::{BadWord, Names, Row, Sink, Words, run_of};
 use crate::failure::Failure;
 use model::artifact::Digest;
 use model::{FEATURES, N_FEATURES, schema_id};
@@ -20,16 +20,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Rows of a group: what is in memory at once beside the rows themselves.
-const GROUP_ROWS: usize = 1 << 16;
+pub(super) const GROUP_ROWS: usize = 1 << 16;
 const LEVEL: i32 = 19;
-const WORDS: [&str; 6] = ["schema", "category", "provisional", "run", "tool", "split"];
+const WORDS: [&str; 8] = ["schema", "category", "provisional", "run", "tool", "split", "Source", "labeller"];
+/// Of [`WORDS`], those that every file has; the others are written by the steps of a retrain.
+const WORDS_ALWAYS: usize = 6;
 
-/// Reads every row into `rows`, a row group at a time; gives the digest of the file.
+/// Reads every row, a row group at a time; gives the digest of the file.
 pub(super) fn read(
     path: &Path,
     file: File,
+    labelled: bool,
     names: &mut Names,
-    rows: &mut Vec<Row>,
+    sink: Sink<'_>,
 ) -> Result<Digest, Failure> {
     let io = |fault| Failure::no_input(path, fault);
     let mut bytes = Hashing::new(file.try_clone().map_err(io)?);
@@ -39,11 +42,11 @@ pub(super) fn read(
         Failure::data(format!("{}: not a sound Parquet file ({fault}); fetch it again", path.display()))
     };
     let reader = SerializedFileReader::new(file).map_err(broken)?;
-    let columns = Columns::find(path, &reader)?;
+    let columns = Columns::find(path, &reader, labelled)?;
     let run = run_of(path);
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(broken)?;
-        columns.rows(path, &run, group.as_ref(), names, rows)?;
+        columns.rows(path, &run, group.as_ref(), names, sink)?;
     }
     Ok(digest)
 }
@@ -55,7 +58,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(path: &Path, reader: &SerializedFileReader<File>) -> Result<Columns, Failure> {
+    fn find(path: &Path, reader: &SerializedFileReader<File>, labelled: bool) -> Result<Columns, Failure> {
         let schema = reader.metadata().file_metadata().schema_descr();
         let place = |name: &str| schema.columns().iter().position(|column| column.name() == name);
         let file = path.display();
@@ -68,8 +71,10 @@ impl Columns {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let words = WORDS.map(place);
-        if words[1].is_none() {
+        let mut words = WORDS.map(place);
+        if !labelled {
+            words[1] = None;
+        } else if words[1].is_none() {
             let remedy = "write it with `taphound-retrain dataset build`";
             return Err(Failure::data(format!("{file}: column `category` is missing; {remedy}")));
         }
@@ -82,7 +87,7 @@ impl Columns {
         run: &str,
         group: &dyn RowGroupReader,
         names: &mut Names,
-        rows: &mut Vec<Row>,
+        sink: Sink<'_>,
     ) -> Result<(), Failure> {
         let count = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
         let fault = |name: &str, what: String| {
@@ -118,17 +123,19 @@ impl Columns {
             }
             let of_run = if words[3].is_empty() { run } else { word(3, "")? };
             let words = Words {
-                truth: word(1, "")?,
+                truth: word(1, "benign")?,
                 stage: word(2, "")?,
                 run: of_run,
                 tool: word(4, "")?,
                 split: word(5, "")?,
+                source: word(6, "")?,
+                labeller: word(7, "")?,
             };
             let row = words.row(features, names).map_err(|BadWord(role, what, remedy)| {
                 let name = if role == "truth" { "category" } else { role };
                 fault(name, format!("row {number}: {what} ({remedy})"))
             })?;
-            rows.push(row);
+            sink(row)?;
         }
         Ok(())
     }
@@ -176,45 +183,66 @@ fn strings(reader: ColumnReader, rows: usize) -> Result<Vec<ByteArray>, String> 
 /// The rows as a Parquet file.
 pub(super) fn write(rows: &[Row]) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    write_into(&mut bytes, rows).map_err(Failure::software)?;
+    let mut groups = Groups::new(&mut bytes, LEVEL, false).map_err(Failure::software)?;
+    for rows in rows.chunks(GROUP_ROWS) {
+        groups.write(rows).map_err(Failure::software)?;
+    }
+    groups.close().map_err(Failure::software)?;
     Ok(bytes)
 }
 
-fn write_into<W: Write + Send>(out: W, rows: &[Row]) -> Result<(), ParquetError> {
-    let words = WORDS.iter().map(|name| {
-        Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
-            .with_logical_type(Some(LogicalType::String))
-            .with_repetition(Repetition::REQUIRED)
-            .build()
-    });
-    let numbers = FEATURES.iter().map(|name| {
-        Type::primitive_type_builder(name, Physical::DOUBLE).with_repetition(Repetition::REQUIRED).build()
-    });
-    let fields = numbers.chain(words).map(|field| field.map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
-    let schema = Arc::new(Type::group_type_builder("flows").with_fields(fields).build()?);
-    // Numbers are packed better as they are (5.9 MB for 122,797 rows) than behind dictionaries (6.8 MB).
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_dictionary_enabled(false);
-    for name in WORDS {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), true);
+/// A Parquet file under construction.
+pub(super) struct Groups<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+    words: usize,
+}
+
+impl<W: Write + Send> Groups<W> {
+    /// `level` is zstd's; `of_retrain` adds where rows came from and who labelled them.
+    pub(super) fn new(out: W, level: i32, of_retrain: bool) -> Result<Self, ParquetError> {
+        let words_written = if of_retrain { WORDS.len() } else { WORDS_ALWAYS };
+        let words = WORDS[..words_written].iter().map(|name| {
+            Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
+                .with_logical_type(Some(LogicalType::String))
+                .with_repetition(Repetition::REQUIRED)
+                .build()
+        });
+        let numbers = FEATURES.iter().map(|name| {
+            Type::primitive_type_builder(name, Physical::DOUBLE).with_repetition(Repetition::REQUIRED).build()
+        });
+        let fields = numbers.chain(words).map(|field| field.map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let schema = Arc::new(Type::group_type_builder("flows").with_fields(fields).build()?);
+        // Numbers are packed better as they are (5.9 MB for 122,797 rows) than behind dictionaries (6.8 MB).
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_dictionary_enabled(false);
+        for name in WORDS {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), true);
+        }
+        let file = SerializedFileWriter::new(out, schema, Arc::new(properties.build()))?;
+        Ok(Groups { file, words: words_written })
     }
-    let mut file = SerializedFileWriter::new(out, schema, Arc::new(properties.build()))?;
-    for rows in rows.chunks(GROUP_ROWS) {
-        let mut group = file.next_row_group()?;
+
+    /// Writes a row group.
+    pub(super) fn write(&mut self, rows: &[Row]) -> Result<(), ParquetError> {
+        let mut group = self.file.next_row_group()?;
         for feature in 0..N_FEATURES {
             let values: Vec<f64> = rows.iter().map(|row| row.features[feature]).collect();
             column::<DoubleType, W>(&mut group, &values)?;
         }
-        for name in WORDS {
+        for name in &WORDS[..self.words] {
             let values: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(word(row, name))).collect();
             column::<ByteArrayType, W>(&mut group, &values)?;
         }
         group.close()?;
+        Ok(())
     }
-    file.close()?;
-    Ok(())
+
+    /// Writes what readers begin with.
+    pub(super) fn close(self) -> Result<(), ParquetError> {
+        self.file.close().map(|_| ())
+    }
 }
 
 fn column<T: DataType, W: Write + Send>(
@@ -235,6 +263,8 @@ pub(super) fn word<'a>(row: &'a Row, name: &str) -> &'a str {
         "provisional" => &row.stage,
         "run" => &row.run,
         "tool" => &row.tool,
+        "Source" => &row.source,
+        "labeller" => &row.labeller,
         _ => row.split.as_str(),
     }
 }

@@ -9,7 +9,7 @@ const POINTS_MAX: usize = 120;
 /// Both curves, from the strictest threshold to the laxest.
 pub(crate) struct Curves {
     /// (false positive rate, true positive rate).
-    roc: Vec<[f64; 2]>,
+    pub(crate) roc: Vec<[f64; 2]>,
     /// (recall, precision).
     pr: Vec<[f64; 2]>,
     /// Area under the ROC curve, ties counted half.

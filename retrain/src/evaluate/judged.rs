@@ -56,6 +56,12 @@ impl Measured {
         Measured::new(rows.map(|row| Judged::new(row.truth, &predict(scorer, &row.features))).collect())
     }
 
+    /// Points of the ROC curve; none when one of the sides is missing.
+    pub(crate) fn roc(&self) -> Vec<[f64; 2]> {
+        let scored = self.judged.iter().map(|one| (one.score, one.truth.is_attack()));
+        Curves::of(scored).map_or_else(Vec::new, |curves| curves.roc)
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         self.confusion.total()
     }

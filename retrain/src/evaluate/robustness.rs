@@ -54,7 +54,7 @@ fn gaussian(rng: &mut TreeRng) -> f64 {
 }
 
 /// F1, precision, recall and ROC-AUC of attack or not, under each disturbance.
-pub(super) fn facts(scorer: &Scorer, rows: &[&Row]) -> Value {
+pub(crate) fn facts(scorer: &Scorer, rows: &[&Row]) -> Value {
     let disturbances = SIGMAS
         .map(Disturbance::Noise)
         .into_iter()

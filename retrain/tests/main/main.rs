@@ -1,6 +1,7 @@
 //! `taphound-retrain` as people and workflows run it: the same bytes from any number of workers and slices, figures
 //! that add up, and one-line faults with their exit codes.
 
+mod circle;
 mod datasets;
 mod faults;
 mod models;
