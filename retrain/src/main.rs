@@ -7,6 +7,7 @@ mod failure;
 mod fit;
 mod keygen;
 mod labels;
+mod manual;
 mod recipe;
 mod report;
 mod slice;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Join(args) => train::join(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::Manual(args) => manual::run(&args),
         Command::Dataset { command } => dataset::run(&command),
     };
     match outcome {

@@ -1,6 +1,7 @@
 //! The command line as typed; everything behind it gets checked values.
 
 mod ask;
+mod host;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub use ask::{
     AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, LabelArgs, ModelFileArgs, Said, SearchArgs,
     SuppressCommand, TokenCommand, TopArgs,
 };
+pub use host::{ManualArgs, SelftestArgs, SetupArgs};
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
 #[derive(Debug, Parser)]
@@ -29,6 +31,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Watch a wire: capture, score, alert, keep, answer
     Run(RunArgs),
+    /// Set this machine up: choose what to watch, make a first token, start the sensor
+    Setup(SetupArgs),
     /// Check the settings and print what is in force
     Check(CheckArgs),
     /// Say how the running sensor is (exit code 0 ok, 1 degraded, 2 critical)
@@ -61,6 +65,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Send a harmless capture through the running sensor to an alert, and on to the centre
+    Selftest(SelftestArgs),
     /// Gather what whoever helps would ask for: status, settings, machine, log; no secrets, no packets
     Doctor(DoctorArgs),
     /// Copy the database of the running sensor into a file
@@ -71,6 +77,9 @@ pub enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Manual(ManualArgs),
 }
 
 /// Subcommands of `model`.
