@@ -90,7 +90,7 @@ proof-sensor: proof-store proof-capture ## all of docs/reliability.md: store, ca
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run
 
-deb: setup ## target/debian/taphound_*.deb: the sensor as a Debian package
+deb: setup ## target/debian/*.deb: sensor, sync agent and retraining as Debian packages
 	@scripts/setup deb
 	@scripts/deb
 

@@ -67,6 +67,17 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DatasetCommand,
     },
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Manual(ManualArgs),
+}
+
+/// Output of `manual`.
+#[derive(Debug, Args)]
+pub(crate) struct ManualArgs {
+    /// Folder for `man/` and `completions/`
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 /// Subcommands of `dataset`.

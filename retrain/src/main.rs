@@ -23,6 +23,7 @@ mod keygen;
 mod labels;
 mod lease;
 mod logging;
+mod manual;
 mod merge;
 mod outcome;
 mod preprocess;
@@ -80,6 +81,7 @@ fn obey(command: &Command) -> Result<Outcome, Failure> {
         Command::EnrollToken(args) => done(enroll_token::run(args)),
         Command::Fleet(args) => done(fleet::run(args)),
         Command::Compact(args) => done(compact::run(args)),
+        Command::Manual(args) => done(manual::run(args)),
         Command::Dataset { command } => done(dataset::run(command)),
     }
 }

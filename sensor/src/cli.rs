@@ -2,6 +2,7 @@
 
 mod ask;
 mod block;
+mod host;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use ask::{
     SearchArgs, SuppressCommand, TokenCommand, TopArgs, VersusArgs,
 };
 pub use block::{BlockArgs, BlockCommand};
+pub use host::{ManualArgs, SelftestArgs, SetupArgs};
 
 /// A network intrusion sensor that learns: captures become flows, flows are scored, attacks become incidents with reasons.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Watch a wire: capture, score, alert, keep, answer
     Run(RunArgs),
+    /// Set this machine up: choose what to watch, make a first token, start the sensor
+    Setup(SetupArgs),
     /// Check the settings and print what is in force
     Check(CheckArgs),
     /// Say how the running sensor is (exit code 0 ok, 1 degraded, 2 critical)
@@ -69,6 +73,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Send a harmless capture through the running sensor to an alert, and on to the centre
+    Selftest(SelftestArgs),
     /// Gather what whoever helps would ask for: status, settings, machine, log; no secrets, no packets
     Doctor(DoctorArgs),
     /// Write the packets of an alert or a flow, where evidence is kept, into a capture file
@@ -81,6 +87,9 @@ pub enum Command {
         #[command(subcommand)]
         command: ModelCommand,
     },
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Manual(ManualArgs),
 }
 
 /// Subcommands of `model`.

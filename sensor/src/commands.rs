@@ -39,6 +39,9 @@ pub fn run(command: Command) -> Result<(), Fault> {
         | Command::Check(_)
         | Command::Status(_)
         | Command::Top(_)
+        | Command::Setup(_)
+        | Command::Selftest(_)
+        | Command::Manual(_)
         | Command::Doctor(_) => Err(Fault::Software("this command asks no sensor".into())),
     }
 }

@@ -7,7 +7,7 @@ use clap::Parser;
 use sensor::cli::{AskArgs, Cli, Command, ModelCommand};
 use sensor::control::client::Client;
 use sensor::fault::Fault;
-use sensor::{check, commands, doctor, model_file, replay, run, top, versus};
+use sensor::{check, commands, doctor, manual, model_file, replay, run, selftest, setup, top, versus};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -21,6 +21,9 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(arguments) => run::run(&arguments).map_err(one),
         Command::Doctor(arguments) => doctor::run(&arguments).map_err(one),
+        Command::Setup(arguments) => setup::run(&arguments).map_err(one),
+        Command::Selftest(arguments) => selftest::run(&arguments).map_err(one),
+        Command::Manual(arguments) => manual::run(&arguments).map_err(one),
         Command::Check(arguments) => check::run(&arguments).map_err(one),
         Command::Status(arguments) => return status(&arguments),
         Command::Top(arguments) => Client::connect(&arguments.socket)

@@ -5,6 +5,7 @@
 mod api;
 mod bad_input;
 mod commands;
+mod dependencies;
 mod exports;
 mod fleet;
 mod formats;

@@ -25,6 +25,7 @@ use crate::suppression::{Subject, Suppressions};
 use crate::writer::{WriterHandle, flow_row, judgement, snapshot_row};
 
 /// Where a running sensor's news go.
+#[derive(Clone)]
 pub struct Outlets {
     /// Goes into uids.
     pub sensor_id: String,
@@ -74,6 +75,7 @@ pub struct LiveDesk {
     told: HashMap<String, Told>,
     now_us: u64,
     kept: (u64, BudgetState),
+    has_memory: bool,
     eve_lines: Vec<u8>,
     columns: RunColumns,
 }
@@ -121,10 +123,18 @@ impl LiveDesk {
             batch: Batch::default(),
             alerted: HashSet::new(),
             told: HashMap::new(),
+            has_memory: true,
             now_us: 0,
             eve_lines: Vec::new(),
             columns,
         }
+    }
+
+    /// The same, and what the alert budget learns here is forgotten: what it judges is no traffic.
+    #[must_use]
+    pub fn without_memory(mut self) -> Self {
+        self.has_memory = false;
+        self
     }
 
     fn flow_id(&self, record: &FlowRecord) -> FlowId {
@@ -224,7 +234,7 @@ impl LiveDesk {
     /// What the burn-in learns outlives the process.
     fn keep_budget(&mut self) {
         let state = self.detector.incidents().budget().state();
-        if *state == self.kept.1 {
+        if !self.has_memory || *state == self.kept.1 {
             return;
         }
         self.kept = (self.now_us, state.clone());

@@ -18,6 +18,7 @@ use crate::fault::Fault;
 use crate::live::Live;
 use crate::logging::LogLevel;
 use crate::pulse::Pulse;
+use crate::selftest::drill::Drill;
 use crate::service::Service;
 use crate::service::operations::with;
 use crate::service::who::Actor;
@@ -28,6 +29,7 @@ pub(super) struct Answering {
     pub(super) pulse: Arc<Pulse>,
     pub(super) level: LogLevel,
     pub(super) state_dir: PathBuf,
+    pub(super) drill: Drill,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +103,10 @@ impl Handler for Answering {
                 self.service.note_change(&actor, op, level.level)?;
                 Ok(Value::Null)
             }),
+            "selftest" => {
+                self.service.note_change(&actor, op, String::new())?;
+                self.drill.run(self.service.now_us()).map_err(|e| Refusal::unavailable(e.to_string()))
+            }
             "backup" => self.backup(&actor),
             "outbox" => with(args, |waiting: Waiting| self.outbox(&waiting)),
             "acknowledge" => with(args, |what: Acknowledged| {

@@ -32,6 +32,7 @@ use crate::logging::{self, LogLevel};
 use crate::pulse::{HealthDesk, Pulse};
 use crate::recorder::{BUDGET_STATE, Found, LiveDesk, Outlets};
 use crate::sandbox;
+use crate::selftest::drill::Drill;
 use crate::service::{Parts, Service, wall_clock_us};
 use crate::slot::ModelSlot;
 use crate::suppression::Suppressions;
@@ -114,6 +115,8 @@ impl Sensor {
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
             drift: drift.watch(slot.load()),
         };
+        // (The file's thread ends when the recorder lets go of it: nobody else may hold on to it.)
+        let drill = Drill::new(Outlets { eve: None, ..outlets.clone() }, Arc::clone(&slot));
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
         let live = live_settings(&config)?
             .map(|settings| LiveSettings { evidence: taps, ..settings })
@@ -145,6 +148,7 @@ impl Sensor {
             pulse: Arc::clone(&pulse),
             level: level.clone(),
             state_dir,
+            drill,
         };
         runtime.spawn(server::serve(listener, Arc::new(answering)));
         let (stop, stopped) = watch::channel(false);
