@@ -88,7 +88,7 @@ test-deb: deb ## the package in a Debian booted by a real systemd: installed, co
 	@scripts/setup test-deb
 	@scripts/test-deb
 
-test-deploy: ## everything in deploy/ and .github/ checked: rules, dashboards against a replay, chart, workflows, Terraform
+test-deploy: ## everything in deploy/ and .github/ checked: rules, dashboards against a replay, workflows, Terraform
 	@scripts/setup deploy
 	cargo build --locked -p sensor --bins
 	@scripts/test-deploy

@@ -61,8 +61,7 @@ SENSOR = [
 
 DETECTION = [
     ("Alerts", [
-        ("Alerts by category, an hour", "short", "bars", {"{{category}}": f"sum by (category) (increase(taphound_alerts_by_category_total{{{AT}}}[1h]))"}),
-        ("Alerts/s by category", "short", "lines", {"{{category}}": f"sum by (category) (rate(taphound_alerts_by_category_total{{{AT}}}{RATE}))"}),
+        ("Alerts/s", "short", "lines", {"{{instance}}": f"rate(taphound_alerts_total{{{AT}}}{RATE})"}),
         ("Incidents, alerts and what was suppressed, an hour", "short", "lines", {
             "incidents": f"sum(increase(taphound_incidents_total{{{AT}}}[1h]))",
             "alerts": f"sum(increase(taphound_alerts_total{{{AT}}}[1h]))",
