@@ -98,6 +98,11 @@ test-deb: deb ## the package in a Debian booted by a real systemd: installed, co
 	@scripts/setup test-deb
 	@scripts/test-deb
 
+test-deploy: ## everything in deploy/ and .github/ checked: rules, dashboards against a replay, workflows, Terraform
+	@scripts/setup deploy
+	cargo build --locked -p sensor --bins
+	@scripts/test-deploy
+
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz

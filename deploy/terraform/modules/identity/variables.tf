@@ -1,0 +1,40 @@
+variable "name" {
+  description = "Prefix of what is made."
+  type        = string
+}
+
+variable "table_arn" {
+  description = "The log table."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "The bucket of models and logs."
+  type        = string
+}
+
+variable "key_arn" {
+  description = "The key that both are encrypted with."
+  type        = string
+}
+
+variable "sensor_ca_pem" {
+  description = "The CA whose certificates (OU taphound-sensor) make somebody a sensor."
+  type        = string
+}
+
+variable "oidc_provider_arn" {
+  description = "The cluster's OIDC provider."
+  type        = string
+}
+
+variable "oidc_issuer_url" {
+  description = "Its issuer."
+  type        = string
+}
+
+variable "namespace" {
+  description = "Kubernetes namespace of the centre."
+  type        = string
+  default     = "taphound"
+}
