@@ -2,6 +2,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The clocks that a task is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    /// Seconds on a clock that does not go back.
+    pub seconds: fn() -> f64,
+    /// Microseconds since the epoch.
+    pub now_us: fn() -> u64,
+}
+
 /// Microseconds since the epoch.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "a program reads the wall clock in one place")]

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::RunArgs;
-use crate::clock;
+use crate::clock::{self, Clocks};
 use crate::config::Config;
 use crate::control::Sensor;
 use crate::cursors::Cursors;
@@ -79,7 +79,7 @@ impl Agent {
             up,
             Arc::clone(&self.cursors),
             Arc::clone(&self.facts),
-            (monotonic_s, clock::now_us),
+            Clocks { seconds: monotonic_s, now_us: clock::now_us },
         )))
     }
 

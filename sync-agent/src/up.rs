@@ -18,6 +18,7 @@ use fleet::log_table::Written;
 use fleet::{DoorError, LogTable};
 use store::record::{OutboxKind, OutboxRow};
 
+use crate::clock::Clocks;
 use crate::config::Up;
 use crate::control::{ControlError, Sensor};
 use crate::cursors::{Cursors, kind_name};
@@ -92,9 +93,7 @@ pub struct Uploader {
     early: Vec<OutboxRow>,
     connection: u64,
     decided: u64,
-    /// Seconds on a clock that does not go back.
-    seconds: fn() -> f64,
-    now_us: fn() -> u64,
+    clocks: Clocks,
 }
 
 /// Labels that wait for their flow are kept so long, and then set aside.
@@ -114,7 +113,7 @@ impl Uploader {
         settings: &Up,
         cursors: Arc<Mutex<Cursors>>,
         facts: Arc<Facts>,
-        clocks: (fn() -> f64, fn() -> u64),
+        clocks: Clocks,
     ) -> Self {
         Self {
             sensor,
@@ -131,8 +130,7 @@ impl Uploader {
             early: Vec::new(),
             connection: 0,
             decided: 0,
-            seconds: clocks.0,
-            now_us: clocks.1,
+            clocks,
         }
     }
 
@@ -242,7 +240,7 @@ impl Uploader {
             let (fates, failed) = send(&table, sending, self.settings.requests_max).await;
             trouble = failed;
             self.decided += fates.len() as u64;
-            let now_us = (self.now_us)();
+            let now_us = (self.clocks.now_us)();
             for (Sending { row, parcel, .. }, fate) in fates {
                 match fate {
                     Fate::Done(written) => {
@@ -301,13 +299,13 @@ impl Uploader {
         tokio::task::block_in_place(|| self.sensor.acknowledge(sequences))?;
         let mut status = self.facts.lock();
         *status.up.acknowledged.entry(kind_name(kind).to_owned()).or_default() += sequences.len() as u64;
-        status.up.confirmed_us = Some((self.now_us)());
+        status.up.confirmed_us = Some((self.clocks.now_us)());
         Ok(())
     }
 
     async fn archive(&mut self, all: bool) -> Result<(), Trouble> {
         let Some(archiver) = &mut self.archiver else { return Ok(()) };
-        let shipped = archiver.ship((self.now_us)(), all, &self.cursors).await?;
+        let shipped = archiver.ship((self.clocks.now_us)(), all, &self.cursors).await?;
         for (kind, sequences) in shipped {
             *self.facts.lock().up.archived.entry(kind_name(kind).to_owned()).or_default() +=
                 sequences.len() as u64;
@@ -332,7 +330,7 @@ impl Uploader {
     }
 
     async fn wait_for_budget(&mut self, sending: &[Sending]) {
-        let now = (self.seconds)();
+        let now = (self.clocks.seconds)();
         let weight: u64 = sending.iter().map(|s| s.parcel.weight()).sum();
         let wait = self.rows.spend(sending.len() as u64, now).max(self.bytes.spend(weight, now));
         if wait > 0.0 {

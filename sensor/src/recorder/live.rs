@@ -13,7 +13,7 @@ use crate::detection::budget::BudgetState;
 use crate::detection::detector::{Change, Opinionated};
 use crate::detection::policy::Verdict;
 use crate::detection::{Detection, Detector, Incident, Reason, Severity};
-use crate::drift::DriftWatch;
+use crate::drift::{DriftConfig, DriftWatch};
 use crate::eve_file::EveHandle;
 use crate::export::{self, FlowRow, RunColumns};
 use crate::fault::Fault;
@@ -25,7 +25,6 @@ use crate::suppression::{Subject, Suppressions};
 use crate::writer::{WriterHandle, flow_row, judgement, snapshot_row};
 
 /// Where a running sensor's news go.
-#[derive(Clone)]
 pub struct Outlets {
     /// Goes into uids.
     pub sensor_id: String,
@@ -45,6 +44,24 @@ pub struct Outlets {
     pub outbox_share: Option<f64>,
     /// Whether the model still fits.
     pub drift: DriftWatch,
+}
+
+impl Outlets {
+    /// The same outlets for a drill: its rows and news go out, but no file, block or drift comes of it.
+    #[must_use]
+    pub fn for_drill(&self, serving: &Arc<Serving>) -> Self {
+        Self {
+            sensor_id: self.sensor_id.clone(),
+            writer: self.writer.clone(),
+            telling: self.telling.clone(),
+            eve: None,
+            suppressions: Arc::clone(&self.suppressions),
+            flows_per_second: self.flows_per_second,
+            watch: None,
+            outbox_share: self.outbox_share,
+            drift: DriftWatch::new(DriftConfig::default(), Arc::default(), Arc::clone(serving)),
+        }
+    }
 }
 
 /// What the recorder counts.

@@ -116,7 +116,7 @@ impl Sensor {
             drift: drift.watch(slot.load()),
         };
         // (The file's thread ends when the recorder lets go of it: nobody else may hold on to it.)
-        let drill = Drill::new(Outlets { eve: None, ..outlets.clone() }, Arc::clone(&slot));
+        let drill = Drill::new(outlets.for_drill(&slot.load()), Arc::clone(&slot));
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
         let live = live_settings(&config)?
             .map(|settings| LiveSettings { evidence: taps, ..settings })

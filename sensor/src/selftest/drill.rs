@@ -39,7 +39,12 @@ impl Drill {
         let serving = self.slot.load();
         let found = Arc::new(Found::default());
         let detector = Detector::new(&self.outlets.sensor_id, Policy, Thresholds::default());
-        let desk = LiveDesk::new(self.outlets.clone(), detector, Arc::clone(&serving), Arc::clone(&found));
+        let desk = LiveDesk::new(
+            self.outlets.for_drill(&serving),
+            detector,
+            Arc::clone(&serving),
+            Arc::clone(&found),
+        );
         let mut desk = desk.without_memory();
         let meter = MeterConfig { flows_max: 4096, hash_key: HashKey::fixed(), ..MeterConfig::default() };
         let sums = pipeline::run(&meter, 1, &serving.active, &mut desk, |feed| {

@@ -40,5 +40,5 @@ fn it_is_a_scan_to_the_default_sensor() {
     let closed = desk.close();
     let incidents: Vec<_> = closed.detector.incidents().iter().collect();
     assert_eq!(incidents.len(), 1);
-    assert_eq!(incidents[0].category.as_str(), "scan");
+    assert_eq!(incidents[0].scope.category.as_str(), "scan");
 }

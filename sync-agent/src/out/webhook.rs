@@ -63,7 +63,7 @@ impl Webhook {
         // An address in the URL itself is never looked up.
         let literal = self.url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
         if let Some(address) = literal.filter(|address| !self.allow_private && !is_public(*address)) {
-            return Delivery::Later(refusal(&self.url.to_string(), address), None);
+            return Delivery::Later(refusal(self.url.as_ref(), address), None);
         }
         let mut request = self
             .client

@@ -171,7 +171,7 @@ fn stored(parcel: &Parcel) -> Option<StoredItem> {
     match parcel {
         Parcel::Item(item) => Some(StoredItem { item: item.clone(), truth: None }),
         Parcel::Label { item, truth, .. } => {
-            item.as_ref().map(|item| StoredItem { item: item.clone(), truth: Some(truth.clone()) })
+            item.as_deref().map(|item| StoredItem { item: item.clone(), truth: Some(truth.clone()) })
         }
     }
 }

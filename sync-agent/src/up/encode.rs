@@ -24,7 +24,7 @@ pub enum Parcel {
         /// What it says.
         truth: TrueLabel,
         /// The flow.
-        item: Option<LogItem>,
+        item: Option<Box<LogItem>>,
     },
 }
 
@@ -45,7 +45,7 @@ impl Parcel {
         let bytes = match self {
             Parcel::Item(i) => item(i),
             Parcel::Label { item: i, truth, .. } => {
-                300 + truth.reason.as_ref().map_or(0, String::len) + i.as_ref().map_or(0, item)
+                300 + truth.reason.as_ref().map_or(0, String::len) + i.as_deref().map_or(0, item)
             }
         };
         bytes as u64
@@ -93,7 +93,7 @@ impl Encoder {
                         at_ms: label.labeled_at,
                         reason: label.reason,
                     },
-                    item,
+                    item: item.map(Box::new),
                 })
             }
             OutboxKind::Alert | OutboxKind::Flow => {

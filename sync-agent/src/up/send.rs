@@ -123,7 +123,9 @@ async fn one_by_one(table: &dyn LogTable, sending: Vec<Sending>) -> Decided {
     for one in sending {
         let written = match &one.parcel {
             Parcel::Item(item) => table.update(item).await,
-            Parcel::Label { key, uid, truth, item, .. } => table.label(key, uid, truth, item.as_ref()).await,
+            Parcel::Label { key, uid, truth, item, .. } => {
+                table.label(key, uid, truth, item.as_deref()).await
+            }
         };
         let fate = match written {
             Ok(Written::Rejected(reason)) => Fate::Aside(reason),

@@ -189,7 +189,7 @@ fn three_requests_in_ten_fail_and_every_row_is_there_once() {
                 &up,
                 Arc::clone(&cursors),
                 Arc::clone(&facts),
-                (seconds, now_us),
+                sync_agent::clock::Clocks { seconds, now_us },
             );
             for _ in 0..7 {
                 rounds += 1;
