@@ -252,7 +252,7 @@ fn assert_sums(accounting: &Value) {
 
 /// The wall clock in microseconds: packets on a wire carry it.
 #[allow(clippy::disallowed_methods)] // the test is about time
-fn wall_us() -> u64 {
+pub(crate) fn wall_us() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     u64::try_from(since.as_micros()).unwrap()
 }

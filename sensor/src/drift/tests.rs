@@ -36,7 +36,7 @@ fn show(watch: &mut DriftWatch, flows: usize, factor: f64, from: usize) {
         let score = at(p, &reference.score, u(99));
         watch.observe(&features, score, score > 0.5, n as u64);
     }
-    watch.look(u64::MAX);
+    watch.look((from + flows) as u64 * 1_000_000);
 }
 
 fn health(desk: &DriftDesk) -> (ModelHealth, Drift) {

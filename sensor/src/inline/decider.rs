@@ -169,6 +169,8 @@ impl Decider {
         if let Some(rules) = &self.rules {
             rules.remove();
         }
+        // What was asked of the writer is done when it answers this: it goes by turns, and may be told to end next.
+        let _ = self.parts.writer.wait_for(|_, _| Ok(()));
     }
 
     /// Takes news of the recorder in.

@@ -1,5 +1,7 @@
 //! The recorder of a running sensor: judges every event, offers rows to the writer and news to the feed, and never waits.
 
+mod outlets;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,61 +10,21 @@ use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use serde_json::json;
 use store::record::{AlertRow, Batch, FlowId, Judgement, LogItem, LogRow, OutboxKind, Settled};
 
+pub use outlets::Outlets;
+
 use super::{detection_row, incident_row};
 use crate::detection::budget::BudgetState;
 use crate::detection::detector::{Change, Opinionated};
 use crate::detection::policy::Verdict;
 use crate::detection::{Detection, Detector, Incident, Reason, Severity};
-use crate::drift::{DriftConfig, DriftWatch};
-use crate::eve_file::EveHandle;
 use crate::export::{self, FlowRow, RunColumns};
 use crate::fault::Fault;
-use crate::feed::{Notice, Telling, Topic};
+use crate::feed::{Notice, Topic};
 use crate::pipeline::Recorder;
 use crate::scoring::Scored;
 use crate::slot::Serving;
-use crate::suppression::{Subject, Suppressions};
-use crate::writer::{WriterHandle, flow_row, judgement, snapshot_row};
-
-/// Where a running sensor's news go.
-pub struct Outlets {
-    /// Goes into uids.
-    pub sensor_id: String,
-    /// Rows.
-    pub writer: WriterHandle,
-    /// Events for listeners.
-    pub telling: Telling,
-    /// The EVE file, and whether it gets flows too.
-    pub eve: Option<(EveHandle, bool)>,
-    /// What is not to be shown.
-    pub suppressions: Arc<Suppressions>,
-    /// Plain flows kept a second of capture time, and four times as many alerted ones.
-    pub flows_per_second: u32,
-    /// Looks for what might be stopped.
-    pub watch: Option<crate::inline::Watch>,
-    /// Items go to the outbox: all alerted flows, and of the others this share.
-    pub outbox_share: Option<f64>,
-    /// Whether the model still fits.
-    pub drift: DriftWatch,
-}
-
-impl Outlets {
-    /// The same outlets for a drill: its rows and news go out, but no file, block or drift comes of it.
-    #[must_use]
-    pub fn for_drill(&self, serving: &Arc<Serving>) -> Self {
-        Self {
-            sensor_id: self.sensor_id.clone(),
-            writer: self.writer.clone(),
-            telling: self.telling.clone(),
-            eve: None,
-            suppressions: Arc::clone(&self.suppressions),
-            flows_per_second: self.flows_per_second,
-            watch: None,
-            outbox_share: self.outbox_share,
-            drift: DriftWatch::new(DriftConfig::default(), Arc::default(), Arc::clone(serving)),
-        }
-    }
-}
+use crate::suppression::Subject;
+use crate::writer::{flow_row, judgement, snapshot_row};
 
 /// What the recorder counts.
 #[derive(Debug, Default)]

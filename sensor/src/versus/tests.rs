@@ -1,3 +1,5 @@
+//! What two models say of the same flows, counted.
+
 use model::N_FEATURES;
 
 use super::Comparison;

@@ -149,7 +149,8 @@ fn blocks_audit_and_settings_are_kept() {
     store.keep_setting("jwt.revoked", b"abcd", T0).unwrap();
     let reader = rows::reader_of(&folder);
     let blocks = reader.blocks().unwrap();
-    assert_eq!((blocks[0].rule.clone(), blocks[0].lifted_us), (rule, Some(T0 + 1)));
+    let prolonged = NewBlock { expires_us: T0 + 2 * SECOND, ..rule };
+    assert_eq!((blocks[0].rule.clone(), blocks[0].lifted_us), (prolonged, Some(T0 + 1)));
     let newest = reader.audit(None, 3).unwrap();
     assert_eq!(newest.iter().map(|row| row.seq).collect::<Vec<_>>(), [5, 4, 3]);
     assert_eq!(reader.audit(Some(3), 10).unwrap().len(), 2);

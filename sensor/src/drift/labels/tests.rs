@@ -1,3 +1,5 @@
+//! Verdicts and labels meet in numbers that can be worked out by hand.
+
 use super::{Judged, LabelWatch};
 
 fn judged(n: usize, called: bool, is: Option<bool>) -> Judged {

@@ -1,3 +1,5 @@
+//! References hold where quantiles tie, repeat or are missing.
+
 use model::quantiles::{PROBABILITIES, quantiles};
 
 use super::{Cells, psi_between};
