@@ -82,7 +82,7 @@ proof-capture: setup ## rate without loss and ten minutes of flood on a wire (ne
 
 test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed, flapping, full disk (needs root and nft; two minutes)
 	cargo build --locked -p sensor --bins
-	cargo test --locked -p tests --test whole -- inline:: --nocapture --test-threads=1
+	cargo test --locked -p tests --test whole -- inline:: --include-ignored --nocapture --test-threads=1
 
 proof-sensor: proof-store proof-capture ## all of docs/reliability.md: store, capture, and the sensor killed 300 times (needs root; an hour)
 	SENSOR_PROOF=full cargo test --release --locked -p tests --test whole -- --include-ignored --nocapture --test-threads=1 run::

@@ -192,7 +192,7 @@ impl Turn<'_> {
             .step("merge", lease, || {
                 merge::merge(&Plan {
                     drift: &raw,
-                    base: &[base.clone()],
+                    base: std::slice::from_ref(&base),
                     out: &merged,
                     base_ratio: config.merge.base_ratio,
                     trust_min: config.merge.trust_min,
@@ -217,7 +217,7 @@ impl Turn<'_> {
             let canon = Some(config.train.canon.as_path()).filter(|path| !path.as_os_str().is_empty());
             let job = Job {
                 champion: &champion,
-                data: &[train.clone()],
+                data: std::slice::from_ref(&train),
                 holdout: &holdout,
                 canon,
                 out: &challenger,

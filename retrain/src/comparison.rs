@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn gains_are_paired_and_their_intervals_hold_the_gain() {
-        let truth = |i: usize| i % 2 == 0;
+        let truth = |i: usize| i.is_multiple_of(2);
         let prod: Vec<(bool, bool)> = (0..400).map(|i| (truth(i), truth(i) != (i % 10 < 3))).collect();
         let new: Vec<(bool, bool)> = (0..400).map(|i| (truth(i), truth(i) != (i % 10 < 1))).collect();
         let [f1, kappa] = gains(&measured(&new), &measured(&prod));

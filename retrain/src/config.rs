@@ -1,4 +1,4 @@
-//! The settings of the pipeline: `/etc/taphound/retrain.toml` and `conf.d/*.toml`, strict, with a default for everything.
+//! The settings of the pipeline: `/etc/taphound/retrain.toml` and `retrain.d/*.toml`, strict, with a default for everything.
 //! `config/retrain.toml` shows every key with its default; a test holds it to that.
 
 mod read;

@@ -107,8 +107,8 @@ mod tests {
     /// Two kinds of flows, one benign and one an attack, told by `labeller`; every `flip`th label is wrong.
     fn said(labeller: &str, count: usize, flip: usize) -> Vec<Row> {
         let of = |i: usize| {
-            let attack = i % 2 == 0;
-            let wrong = flip > 0 && i % flip == 0;
+            let attack = i.is_multiple_of(2);
+            let wrong = flip > 0 && i.is_multiple_of(flip);
             let scale = if attack { 1.0 } else { 1e5 };
             Row {
                 features: std::array::from_fn(|f| scale * (1.0 + f as f64) * (1.0 + (i % 5) as f64 / 50.0)),

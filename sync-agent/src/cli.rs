@@ -24,6 +24,17 @@ pub enum Command {
     Status(StatusArgs),
     /// Join a fleet by the token that `taphound-retrain enroll-token` printed
     Enroll(EnrollArgs),
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Manual(ManualArgs),
+}
+
+/// Arguments of `manual`.
+#[derive(Debug, Clone, Args)]
+pub struct ManualArgs {
+    /// Folder for `man/` and `completions/`
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 /// Arguments of `run` and `once`.

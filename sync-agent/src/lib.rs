@@ -19,6 +19,7 @@ pub mod down;
 pub mod enrol;
 pub mod fault;
 pub mod logging;
+pub mod manual;
 pub mod out;
 pub mod report;
 pub mod run;

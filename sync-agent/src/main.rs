@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Once(arguments) => sync_agent::run::once(&arguments).map(|()| 0),
         Command::Status(arguments) => status::show(&arguments).map(|health| health.exit_code()),
         Command::Enroll(arguments) => sync_agent::enrol::run(&arguments).map(|()| 0),
+        Command::Manual(arguments) => sync_agent::manual::run(&arguments).map(|()| 0),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -9,8 +9,11 @@ use std::process::Command;
 
 use crate::{program, repo};
 
-/// Each package: its crate, its units, and the exposure `systemd-analyze security` may find at most, in tenths.
-const PACKAGES: &[(&str, &str, &[(&str, u8)])] = &[
+/// Units, and the exposure that `systemd-analyze security` may find at most, in tenths.
+type Units = &'static [(&'static str, u8)];
+
+/// Each package: its crate and its units.
+const PACKAGES: &[(&str, &str, Units)] = &[
     ("taphound", "sensor", &[("taphound.service", 20), ("taphound.socket", 0)]),
     ("taphound-sync", "sync-agent", &[("taphound-sync.service", 20)]),
     ("taphound-retrain", "retrain", &[("taphound-retrain.service", 20), ("taphound-retrain.timer", 0)]),

@@ -18,7 +18,7 @@ const EARLIER: [(&str, &str); 6] = [
     ("LOG_LEVEL", "log.level"),
 ];
 
-/// Reads `path`, then `conf.d/retrain-*.toml` beside it in the order of their names, then the environment; later ones win.
+/// Reads `path`, then `retrain.d/*.toml` beside it in the order of their names, then the environment; later ones win.
 /// Without a file at `path` the defaults are in force, unless `must_exist`.
 pub(crate) fn load(path: &Path, must_exist: bool) -> Result<Config, Failure> {
     let mut figment = Figment::new();
@@ -28,7 +28,7 @@ pub(crate) fn load(path: &Path, must_exist: bool) -> Result<Config, Failure> {
         let what = "no such file; name the settings with --config, or leave it out for the defaults";
         return Err(Failure::config(format!("{}: {what}", path.display())));
     }
-    for part in parts(&path.with_file_name("conf.d"))? {
+    for part in parts(&path.with_file_name("retrain.d"))? {
         figment = figment.merge(named(&part)?);
     }
     for (name, key) in EARLIER {
@@ -76,7 +76,7 @@ impl figment::Provider for Named {
     }
 }
 
-/// The pipeline's files of `conf.d`, which it may share with the sensor's.
+/// The files of a folder whose names end in `.toml`, by name; a package manager's leavings end otherwise.
 fn parts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -88,7 +88,7 @@ fn parts(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     };
     let ours = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("retrain") && name.ends_with(".toml") && path.is_file()
+        name.ends_with(".toml") && path.is_file()
     };
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(ours).collect();
     files.sort();

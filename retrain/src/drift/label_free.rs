@@ -25,10 +25,15 @@ pub(crate) fn shift(reference: &[f64], probabilities: &[f64], values: &mut [f64]
     values.sort_by(f64::total_cmp);
     let n = values.len() as f64;
     let up_to = |x: f64| values.partition_point(|value| *value <= x) as f64 / n;
-    // The reference's own share at or below a value: the last probability that reaches it.
+    // The reference's own share at or below one of its quantiles: the last probability that reaches it. Where several are
+    // one value, that value's share ends somewhere before the next probability: within that nothing is known to have moved.
     let expected_up_to = |x: f64| {
         let place = reference.partition_point(|quantile| *quantile <= x);
-        if place == 0 { 0.0 } else { probabilities[place - 1] }
+        let Some(last) = place.checked_sub(1) else { return 0.0 };
+        let low = probabilities[last];
+        let shared = last > 0 && reference[last - 1] == reference[last];
+        let high = if shared { probabilities.get(place).copied().unwrap_or(low) } else { low };
+        up_to(x).max(low).min(high)
     };
     let mut edges: Vec<f64> = Vec::new();
     for decile in 1..BINS {
@@ -47,9 +52,7 @@ pub(crate) fn shift(reference: &[f64], probabilities: &[f64], values: &mut [f64]
         psi += (f - e) * model::numeric::ln(f / e);
         (expected_before, found_before) = (expected, found);
     }
-    // At a step of the reference only its upper end is known for sure: the distance is taken at distinct values.
-    let distinct = (0..reference.len()).filter(|at| reference.get(at + 1) != Some(&reference[*at]));
-    let ks = distinct.map(|at| (up_to(reference[at]) - probabilities[at]).abs()).fold(0.0, f64::max);
+    let ks = reference.iter().map(|x| (up_to(*x) - expected_up_to(*x)).abs()).fold(0.0, f64::max);
     Shift { psi, ks }
 }
 
@@ -107,5 +110,10 @@ mod tests {
         assert!(same.psi < 0.02 && same.ks < 0.02, "{same:?}");
         let moved = shift(&reference, &probabilities, &mut vec![1.5; 100]);
         assert!(moved.psi > 1.0 && moved.ks > 0.8, "{moved:?}");
+        // The shared value became rarer by far more than the quantiles leave open.
+        let mut rarer = vec![0.0; 500];
+        rarer.extend(uniform(500, 1.0, 2.0));
+        let rarer = shift(&reference, &probabilities, &mut rarer);
+        assert!(rarer.psi > 0.25 && (rarer.ks - 0.4).abs() < 0.02, "{rarer:?}");
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct Lesson {
 
 /// Kept from learning: a share of the real vectors, chosen by their hash.
 fn is_common(row: &Row) -> bool {
-    &*row.source != "SMOTE" && vector_hash(&row.features) / 100 % COMMON_EVERY == 0
+    &*row.source != "SMOTE" && (vector_hash(&row.features) / 100).is_multiple_of(COMMON_EVERY)
 }
 
 impl Lesson {

@@ -144,8 +144,11 @@ impl World {
                 let features = flow(kind, n + timestamp_ms);
                 let prediction = self.champion.predict(&features);
                 let (labeller, lies) = by(n);
-                let truth = if lies == (KINDS[kind].0 == "benign") { "dos" } else { KINDS[kind].0 };
-                let truth = if lies && KINDS[kind].0 != "benign" { "benign" } else { truth };
+                let truth = match (lies, KINDS[kind].0) {
+                    (true, "benign") => "dos",
+                    (true, _) => "benign",
+                    (false, truth) => truth,
+                };
                 let item = LogItem {
                     key: Key {
                         flow_id: format!("s1|10.0.0.{kind}-10.0.1.1-{}-443-6", n % 60_000),
@@ -262,8 +265,13 @@ fn a_challenger_that_is_no_better_is_refused_and_not_tried_again() {
 fn one_lying_labeller_is_left_out() {
     let world = World::new("");
     world.traffic(600, NOW - 6_000_000, &[0, 1, 2, 3], |n| (["ann", "bob"][(n % 2) as usize], false));
-    let liar =
-        |n: u64| if n % 5 == 0 { ("eve", n % 2 == 0) } else { (["ann", "bob"][(n / 3 % 2) as usize], false) };
+    let liar = |n: u64| {
+        if n.is_multiple_of(5) {
+            ("eve", n.is_multiple_of(2))
+        } else {
+            (["ann", "bob"][(n / 3 % 2) as usize], false)
+        }
+    };
     world.traffic(400, NOW, &[0, NEW, 2, NEW, 5, NEW, NEW], liar);
     let (code, facts, err) = world.run(NOW);
     let eve =

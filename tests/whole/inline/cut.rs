@@ -6,6 +6,7 @@ use super::{block, in_force, sensor, settings};
 use crate::run::Place;
 
 #[test]
+#[ignore = "on a busy machine the block sometimes never comes: make test-inline"]
 fn an_attack_is_cut_and_honest_clients_feel_nothing() {
     let Some(line) = Line::new("inline::cut::an_attack_is_cut_and_honest_clients_feel_nothing") else {
         return;

@@ -7,7 +7,8 @@ use super::{content, has, text};
 use crate::{program, repo};
 
 /// Programs that write their own manual, with a command that each has.
-const PROGRAMS: &[(&str, &str)] = &[("taphound", "replay"), ("taphound-retrain", "train")];
+const PROGRAMS: &[(&str, &str)] =
+    &[("taphound", "replay"), ("taphound-sync", "once"), ("taphound-retrain", "train")];
 
 /// Renders a page; whatever `man` warns of is a fault.
 fn render(page: &Path) -> String {

@@ -28,7 +28,8 @@ fn item() -> LogItem {
 
 #[test]
 fn what_no_table_can_take_is_named() {
-    let cases: [(fn(&mut LogItem), &str); 7] = [
+    type Change = fn(&mut LogItem);
+    let cases: [(Change, &str); 7] = [
         (|i| i.key.flow_id.clear(), "flow_id has 0 bytes"),
         (|i| i.key.flow_id = "x".repeat(2049), "flow_id has 2049 bytes"),
         (|i| i.sensor_id.clear(), "sensor_id has 0 bytes"),

@@ -19,9 +19,12 @@ fn psi(made_of: &dyn Fn(f64) -> f64, seen: &dyn Fn(f64) -> f64) -> f64 {
     cells.psi(&counts)
 }
 
+/// A value from a uniform one.
+type Shape = fn(f64) -> f64;
+
 #[test]
 fn the_same_stream_has_not_moved_whatever_its_ties() {
-    let shapes: [(&str, fn(f64) -> f64); 7] = [
+    let shapes: [(&str, Shape); 7] = [
         ("smooth", |u| -u.ln()),
         ("one value only", |_| 4.0),
         ("15 % zeros", |u| if u < 0.15 { 0.0 } else { u * 1e6 }),
@@ -38,7 +41,7 @@ fn the_same_stream_has_not_moved_whatever_its_ties() {
 
 #[test]
 fn a_stream_that_moved_shows_it() {
-    let moves: [(&str, fn(f64) -> f64, fn(f64) -> f64); 5] = [
+    let moves: [(&str, Shape, Shape); 5] = [
         ("twice as large", |u| -u.ln(), |u| -u.ln() * 2.0),
         ("zeros instead of values", |u| u * 9.0, |u| if u < 0.4 { 0.0 } else { u * 9.0 }),
         ("values instead of zeros", |u| if u < 0.6 { 0.0 } else { u }, |u| u),
