@@ -91,10 +91,10 @@ impl Follower {
         let status = tokio::task::block_in_place(|| self.sensor.status())?;
         self.note(&status);
         let trust = trust(&self.settings.keys_dir)?;
-        let mut refusal = None;
+        let mut refusals = Vec::new();
         for channel in self.channels() {
             if let Err(reason) = self.look(channel, &trust, now_s).await? {
-                refusal = Some(format!("{channel} pointer: {reason}"));
+                refusals.push(format!("{channel} pointer: {reason}"));
             }
         }
         let wanted = self.wanted(&status.sensor_id, now_s).cloned();
@@ -111,9 +111,10 @@ impl Follower {
             && !self.is_pinned(&pointer)?
             && let Err(reason) = self.take(&pointer, &status, &trust, now_s).await?
         {
-            refusal = Some(format!("model {}: {reason}", pointer.serial));
+            refusals.push(format!("model {}: {reason}", pointer.serial));
         }
-        self.tell_refusal(refusal);
+        // All of them: a bad pointer must not hide behind a bad model that was wanted before it.
+        self.tell_refusal((!refusals.is_empty()).then(|| refusals.join("; ")));
         Ok(())
     }
 

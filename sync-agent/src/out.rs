@@ -62,12 +62,26 @@ pub struct Alert {
 
 impl Default for Alert {
     fn default() -> Self {
-        serde_json::from_value(json!({
-            "id": "", "incident": "", "opinion": "", "category": "", "severity": "low", "score": 0.0, "src_ip": null,
-            "src_port": null, "dst_ip": null, "dst_port": null, "protocol": 0, "first_us": 0, "last_us": 0, "shown_us": 0,
-            "reasons": [], "model_version": 0, "suppressed_by": null
-        }))
-        .unwrap_or_else(|_| unreachable!("every field is given"))
+        // Written out: serde asks this for what a message lacks, so it cannot be made by serde.
+        Self {
+            id: String::new(),
+            incident: String::new(),
+            opinion: String::new(),
+            category: String::new(),
+            severity: "low".into(),
+            score: 0.0,
+            src_ip: None,
+            src_port: None,
+            dst_ip: None,
+            dst_port: None,
+            protocol: 0,
+            first_us: 0,
+            last_us: 0,
+            shown_us: 0,
+            reasons: Vec::new(),
+            model_version: 0,
+            suppressed_by: None,
+        }
     }
 }
 

@@ -209,7 +209,7 @@ fn three_requests_in_ten_fail_and_every_row_is_there_once() {
     });
     println!("faults: {faults:?}");
     assert!(faults.len() == 4 && faults.values().all(|n| *n > 0), "{faults:?}");
-    super::drained(&sensor, 10);
+    super::drained(&place, 10);
     assert_same_flows(&place);
     let there = super::at_the_centre(&place);
     let labelled = there.iter().filter(|(_, label)| label.as_deref() == Some("benign")).count();

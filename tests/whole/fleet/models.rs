@@ -8,7 +8,7 @@ use model::artifact::{Artifact, Channel, ChannelPointer, Draft, SecretKey, Trust
 use model::{Scorer, Thresholds};
 use serde_json::Value;
 
-use super::{Agent, configure, drop_in, place};
+use super::{Agent, configure, drop_in_later, place};
 use crate::repo;
 use crate::run::{Daemon, Place};
 
@@ -203,7 +203,7 @@ fn a_canary_that_misbehaves_is_taken_back_and_never_comes_again() {
     let mut round = 0;
     let until = crate::live::deadline(120);
     let status = loop {
-        drop_in(&place, "benign-mixed", &format!("benign-{round}"));
+        drop_in_later(&place, "benign-mixed", &format!("benign-{round:03}"), 200 * round);
         round += 1;
         std::thread::sleep(std::time::Duration::from_millis(1_500));
         if let Some((status, _)) = Agent::status(&place)
@@ -211,7 +211,12 @@ fn a_canary_that_misbehaves_is_taken_back_and_never_comes_again() {
         {
             break status;
         }
-        assert!(crate::live::now() < until, "it was not taken back: {:#?}", Agent::status(&place));
+        let told = || {
+            let log = std::fs::read_to_string(place.path("sync.log")).unwrap_or_default();
+            let log: Vec<&str> = log.lines().filter(|line| line.contains("model_")).collect();
+            format!("{:#?}\n{:#}\n{log:#?}", Agent::status(&place), sensor.status().0["model_health"])
+        };
+        assert!(crate::live::now() < until, "it was not taken back: {}", told());
     };
     println!("taken back: {}", status["down"]["pinned"]);
     assert_eq!(status["down"]["pinned"][0]["version"], 2_002, "{status:#}");
