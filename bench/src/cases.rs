@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use flowmeter::{EventBatch, Meter, MeterConfig};
+use flowmeter::{EventBatch, EventKind, Meter, MeterConfig};
 use model::{Category, Prediction};
 use sensor::detection::policy::Verdict;
 use sensor::export::{Export, FlowRow, Format, RunColumns};
-use sensor::scoring::Scored;
+use sensor::scoring::{Model, Scored, ScoringDesk};
 use sensor::source::{CaptureFile, Progress, open};
 
 /// Reads every packet with libpcap and looks at its length, nothing else.
@@ -54,9 +54,11 @@ pub(crate) fn meter(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads, meters and writes the CSV rows of every flow as `taphound replay` does, all with the same made-up verdict: what the
-/// product costs without its forest and without its detector.
-pub(crate) fn write(file: &Path, to: &Path) -> Result<()> {
+/// Reads, meters and writes the CSV rows of every flow as `taphound replay` does: with the model's verdict on it, or
+/// all with the same made-up one. What the product costs without its detector, and without its forest.
+pub(crate) fn write(file: &Path, to: &Path, scored: bool) -> Result<()> {
+    let model = if scored { Some(Model::load(None)?) } else { None };
+    let (mut desk, mut scores) = (ScoringDesk::default(), Vec::new());
     let prediction = Prediction {
         category: Category::Benign,
         attack: false,
@@ -64,7 +66,7 @@ pub(crate) fn write(file: &Path, to: &Path) -> Result<()> {
         confidence: 6.0 / 7.0,
         probabilities: [0.0; Category::COUNT],
     };
-    let scored = Scored { prediction, novelty: Some(4.0 / 9.0) };
+    let made_up = Scored { prediction, novelty: Some(4.0 / 9.0) };
     let columns = RunColumns {
         sensor_id: "bench".to_owned(),
         model_version: 1,
@@ -73,11 +75,15 @@ pub(crate) fn write(file: &Path, to: &Path) -> Result<()> {
     };
     let mut export = Export::create(to, Format::Csv, columns)?;
     metered(file, |out| {
-        for event in &out.events {
-            let Some(record) = out.record(event) else { continue };
+        let ended = out.events.iter().filter(|event| matches!(event.kind, EventKind::Ended(_)));
+        let records = ended.filter_map(|event| Some((event, out.record(event)?)));
+        if let Some(model) = &model {
+            model.score_batch(records.clone().map(|(_, record)| record), &mut desk, &mut scores);
+        }
+        for (at, (event, record)) in records.enumerate() {
             let (context, stage) = (out.context(record), event.kind);
-            let row =
-                FlowRow { record, context, stage, scored: &scored, verdict: Verdict::Benign, truth: None };
+            let scored = scores.get(at).unwrap_or(&made_up);
+            let row = FlowRow { record, context, stage, scored, verdict: Verdict::Benign, truth: None };
             export.flow(&row)?;
         }
         Ok(())
@@ -111,7 +117,7 @@ fn metered(file: &Path, mut take: impl FnMut(&EventBatch) -> Result<()>) -> Resu
 #[allow(clippy::print_stdout, clippy::disallowed_methods)] // the one clock of the bench: a loop too short for process times
 pub(crate) fn score(file: &Path) -> Result<()> {
     const VECTORS: usize = 50_000;
-    let model = sensor::scoring::Model::load(None)?;
+    let model = Model::load(None)?;
     let mut capture = opened(file)?;
     let mut meter = Meter::new(&MeterConfig::default())?;
     let mut out = EventBatch::default();

@@ -14,7 +14,7 @@ use flowmeter::{
 };
 
 use crate::fault::Fault;
-use crate::scoring::{Model, Scored};
+use crate::scoring::{Model, Scored, ScoringDesk};
 use crate::slot::Serving;
 
 /// Takes every event of a run, in canonical order.
@@ -211,8 +211,9 @@ fn meter_and_score(
     used_batch: &Sender<PacketBatch>,
     spare_made: &Receiver<Made>,
 ) {
-    let send = |mut made: Made| {
-        model.score_batch(&made.events.records, &mut made.scores);
+    let mut desk = ScoringDesk::default();
+    let mut send = |mut made: Made| {
+        model.score_batch(&made.events.records, &mut desk, &mut made.scores);
         done.send(made).is_ok()
     };
     for Work { mut batch, last } in todo {

@@ -29,6 +29,58 @@ fn stage(record: &FlowRecord) -> Stage {
     if record.end_reason.is_some() { Stage::Final } else { Stage::Provisional }
 }
 
+/// What scoring a batch needs room for; the thread that scores keeps it, so that a batch allocates nothing.
+#[derive(Debug, Default)]
+pub struct ScoringDesk {
+    /// What is to be judged: vectors and stages that differ, as far as was noticed.
+    vectors: Vec<[f64; FEATURES.len()]>,
+    stages: Vec<Stage>,
+    opinions: Vec<Opinion>,
+    /// By record: which of `vectors` is its own.
+    places: Vec<u16>,
+    /// By hash: the latest of `vectors` with it, plus one; 0 is none.
+    seen: Vec<u16>,
+}
+
+impl ScoringDesk {
+    /// Records laid out at once: 160 KiB of vectors, which stay in a processor's own cache.
+    const TOGETHER: usize = 1024;
+
+    fn lay_out<'a>(&mut self, records: impl Iterator<Item = &'a FlowRecord>) {
+        self.vectors.clear();
+        self.stages.clear();
+        self.places.clear();
+        self.seen.clear();
+        self.seen.resize(Self::TOGETHER * 2, 0);
+        for record in records {
+            let (vector, stage) = (record.features(), stage(record));
+            let slot = slot_of(&vector) % self.seen.len();
+            let known = usize::from(self.seen[slot]).checked_sub(1);
+            let twin = known.filter(|&at| self.stages[at] == stage && is_same(&self.vectors[at], &vector));
+            let at = twin.unwrap_or_else(|| {
+                self.vectors.push(vector);
+                self.stages.push(stage);
+                self.seen[slot] = self.vectors.len() as u16;
+                self.vectors.len() - 1
+            });
+            self.places.push(at as u16);
+        }
+    }
+}
+
+/// Bit for bit: the same verdict must not hang on how two zeros compare.
+fn is_same(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// Where to look for a twin. Who makes vectors that meet here gains nothing: they are judged each for itself.
+fn slot_of(vector: &[f64]) -> usize {
+    let mixed = vector.iter().fold(0_u64, |hash, value| {
+        (hash.rotate_left(5) ^ value.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+    (mixed >> 40) as usize
+}
+
 /// One feature moved the score away from the base.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution {
@@ -94,23 +146,24 @@ impl Model {
     }
 
     /// [`Model::score`] of every record of a batch, in order, into `scores` (cleared first): the same bits at less
-    /// cost, because a tree stays in cache while many records pass it.
-    pub fn score_batch(&self, records: &[FlowRecord], scores: &mut Vec<Scored>) {
-        const TOGETHER: usize = 64;
+    /// cost, because a tree stays in cache while many records pass it, and because what is alike (the flows of a flood, the
+    /// probes of a scan) is judged once.
+    pub fn score_batch<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a FlowRecord>,
+        desk: &mut ScoringDesk,
+        scores: &mut Vec<Scored>,
+    ) {
         scores.clear();
-        scores.reserve(records.len());
-        let mut opinions = Vec::with_capacity(TOGETHER.min(records.len()));
-        for records in records.chunks(TOGETHER) {
-            let mut features = [[0.0; FEATURES.len()]; TOGETHER];
-            let mut stages = [Stage::Final; TOGETHER];
-            for ((record, features), stage_of) in records.iter().zip(&mut features).zip(&mut stages) {
-                *features = record.features();
-                *stage_of = stage(record);
+        let mut records = records.into_iter();
+        loop {
+            desk.lay_out(records.by_ref().take(ScoringDesk::TOGETHER));
+            if desk.places.is_empty() {
+                return;
             }
-            let count = records.len();
-            opinions.clear();
-            self.artifact.scorer().judge_batch(&features[..count], &stages[..count], &mut opinions);
-            scores.extend(opinions.drain(..).map(Scored::from));
+            desk.opinions.clear();
+            self.artifact.scorer().judge_batch(&desk.vectors, &desk.stages, &mut desk.opinions);
+            scores.extend(desk.places.iter().map(|&at| Scored::from(desk.opinions[usize::from(at)])));
         }
     }
 
@@ -145,3 +198,6 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     }
     std::fs::read(path).map_err(|e| Fault::opening(path, &e))
 }
+
+#[cfg(test)]
+mod tests;

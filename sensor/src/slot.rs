@@ -9,7 +9,7 @@ use model::artifact::Trust;
 use model::{Category, N_FEATURES, Prediction, Thresholds};
 
 use crate::fault::Fault;
-use crate::scoring::{Model, Scored};
+use crate::scoring::{Model, Scored, ScoringDesk};
 
 /// What scores a batch: chosen once at its beginning, the same to its end.
 pub struct Serving {
@@ -25,8 +25,8 @@ pub struct Serving {
 
 impl Serving {
     /// The active model's opinion on every record, in order, into `scores` (cleared first).
-    pub fn score_batch(&self, records: &[FlowRecord], scores: &mut Vec<Scored>) {
-        self.active.score_batch(records, scores);
+    pub fn score_batch(&self, records: &[FlowRecord], desk: &mut ScoringDesk, scores: &mut Vec<Scored>) {
+        self.active.score_batch(records, desk, scores);
         if self.thresholds.is_some() {
             for (record, scored) in records.iter().zip(scores) {
                 *scored = self.adjust(&self.active, *scored, record.end_reason.is_some());

@@ -9,7 +9,7 @@ use flowmeter::FlowRecord;
 use super::parcel::Parcel;
 use super::sums::{Health, ScorerSums, Shadow, Shared};
 use crate::capture::Clock;
-use crate::scoring::Scored;
+use crate::scoring::{Scored, ScoringDesk};
 use crate::slot::{ModelSlot, Serving};
 
 /// A scorer and its place between rings and recorder.
@@ -28,6 +28,7 @@ impl Scorer {
     /// Scores until the rings have ended, or nobody records any more.
     pub(super) fn run(self) {
         let mut sums = ScorerSums::default();
+        let mut desk = ScoringDesk::default();
         for mut parcel in &self.from_rings {
             let serving = self.slot.load();
             if sums.health.generation != serving.generation || sums.health.model_version == 0 {
@@ -40,7 +41,7 @@ impl Scorer {
                 sums.shadow = Shadow { model_version, ..Shadow::default() };
             }
             sums.parcels += 1;
-            self.score(&serving, &mut parcel, &mut sums);
+            self.score(&serving, &mut parcel, &mut desk, &mut sums);
             let now_us = self.clock.monotonic_us();
             let records = parcel.events.records.len() as u64;
             sums.latency.add(now_us.saturating_sub(parcel.metered_us), records);
@@ -55,8 +56,8 @@ impl Scorer {
         }
     }
 
-    fn score(&self, serving: &Serving, parcel: &mut Parcel, sums: &mut ScorerSums) {
-        serving.score_batch(&parcel.events.records, &mut parcel.scores);
+    fn score(&self, serving: &Serving, parcel: &mut Parcel, desk: &mut ScoringDesk, sums: &mut ScorerSums) {
+        serving.score_batch(&parcel.events.records, desk, &mut parcel.scores);
         for (record, scored) in parcel.events.records.iter().zip(&parcel.scores) {
             if record.end_reason.is_some() {
                 sums.scored += 1;
