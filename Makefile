@@ -36,7 +36,7 @@ unit:
 
 test-ui: ## the page driven in headless Chromium: live alerts, labels, models, a lost feed, axe, hostile names
 	@scripts/setup ui
-	cargo build --locked -p sensor -p retrain --bins
+	cargo build --locked --workspace --bins
 	@scripts/test-ui
 
 test-doors: setup ## the doors on every real server they are tested on: moto, dynalite, s3s-fs, MLflow twice (5 minutes to set up)
@@ -53,7 +53,7 @@ bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpc
 	target/release/bench forest data/base.csv.zst target/bench/forest
 
 bench-forest: ## what judging, learning, explaining and loading cost a forest, in CPU time
-	cargo build --release --locked -p bench
+	cargo build --release --locked --workspace --bins
 	target/release/bench forest data/base.csv.zst target/bench/forest
 
 bench-api: build ## POST /predict beside GET /healthz under open-loop load: latency and CPU time (a minute)
@@ -73,19 +73,19 @@ oracles: build ## flows held against tshark and nfstream, packets and bytes by C
 	@scripts/oracles
 
 proof-store: setup ## the store killed 1,000 times, cut off from power 1,000 times, and its rows a second
-	STORE_PROOF=full cargo test --release --locked -p tests --test whole -- store:: --nocapture --test-threads 1
-	cargo test --release --locked -p store --test store -- speed:: --ignored --nocapture
+	STORE_PROOF=full cargo test --release --locked --workspace --test whole -- store:: --nocapture --test-threads 1
+	cargo test --release --locked --workspace --test store -- speed:: --ignored --nocapture
 
 proof-capture: setup ## rate without loss and ten minutes of flood on a wire (needs root; 12 minutes)
-	cargo build --release --locked -p sensor --bins
-	cargo test --release --locked -p tests --test whole -- --ignored --nocapture --test-threads=1 live_
+	cargo build --release --locked --workspace --bins
+	cargo test --release --locked --workspace --test whole -- --ignored --nocapture --test-threads=1 live_
 
 test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed, flapping, full disk (needs root and nft; two minutes)
-	cargo build --locked -p sensor --bins
-	cargo test --locked -p tests --test whole -- inline:: --include-ignored --nocapture --test-threads=1
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace --test whole -- inline:: --include-ignored --nocapture --test-threads=1
 
 proof-sensor: proof-store proof-capture ## all of docs/reliability.md: store, capture, and the sensor killed 300 times (needs root; an hour)
-	SENSOR_PROOF=full cargo test --release --locked -p tests --test whole -- --include-ignored --nocapture --test-threads=1 run::
+	SENSOR_PROOF=full cargo test --release --locked --workspace --test whole -- --include-ignored --nocapture --test-threads=1 run::
 
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
 	bench/parity/run
@@ -100,7 +100,7 @@ test-deb: deb ## the package in a Debian booted by a real systemd: installed, co
 
 test-deploy: ## everything in deploy/ and .github/ checked: rules, dashboards against a replay, workflows, Terraform
 	@scripts/setup deploy
-	cargo build --locked -p sensor --bins
+	cargo build --locked --workspace --bins
 	@scripts/test-deploy
 
 FUZZ_SECONDS ?= 60
