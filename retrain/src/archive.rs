@@ -4,15 +4,16 @@
 use crate::args::{ArchiveArgs, PublishArgs};
 use crate::centre::Centre;
 use crate::config;
-use crate::failure::{Failure, read_file, write_file};
+use crate::failure::{Failure, write_file};
 use crate::report;
 use crate::sample;
 use fleet::DoorError;
 use fleet::objects::PutIf;
 use md5::{Digest as _, Md5};
-use model::artifact::Digest;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use std::fmt::Write;
+use std::io::Read;
 use std::path::Path;
 
 /// The DVC remote in the object store: `dvc remote add -d centre <objects>/dvc`.
@@ -50,10 +51,8 @@ pub(crate) fn archive_drift(centre: &Centre, file: &Path, project: &Path) -> Res
 
 /// Puts a file into the remote, and a copy with its `.dvc` file into the project.
 fn put(centre: &Centre, file: &Path, project: &Path, folder: &str, name: &str) -> Result<Value, Failure> {
-    let bytes = read_file(file)?;
-    let md5 = hex(&Md5::digest(&bytes));
-    let sha256 = Digest::of(&bytes).to_string();
-    let described = dvc_file(&md5, bytes.len(), name);
+    let Hashes { bytes, md5, sha256 } = Hashes::of(file)?;
+    let described = dvc_file(&md5, bytes, name);
     let objects = centre.objects()?;
     let key = remote_key(&md5);
     match centre.ask(|| objects.upload(&key, file, PutIf::Absent)) {
@@ -66,18 +65,46 @@ fn put(centre: &Centre, file: &Path, project: &Path, folder: &str, name: &str) -
     let folder_here = project.join(folder);
     std::fs::create_dir_all(&folder_here).map_err(|fault| Failure::cannot_create(&folder_here, fault))?;
     let copy = folder_here.join(name);
-    write_file(&copy, &bytes)?;
+    std::fs::copy(file, &copy).map_err(|fault| Failure::cannot_create(&copy, fault))?;
     write_file(&folder_here.join(format!("{name}.dvc")), described.as_bytes())?;
     write_file(&folder_here.join(format!("{name}.sha256")), format!("{sha256}  {name}\n").as_bytes())?;
     ignore(&folder_here.join(".gitignore"), name)?;
     Ok(json!({
         "file": copy, "dvc": folder_here.join(format!("{name}.dvc")), "key": format!("{folder}/{name}.dvc"),
-        "object": key, "bytes": bytes.len(), "md5": md5, "sha256": sha256, "place": objects.place(),
+        "object": key, "bytes": bytes, "md5": md5, "sha256": sha256, "place": objects.place(),
     }))
 }
 
+/// What a file is known by.
+pub(crate) struct Hashes {
+    pub(crate) bytes: u64,
+    /// DVC's name for it.
+    pub(crate) md5: String,
+    /// Ours.
+    pub(crate) sha256: String,
+}
+
+impl Hashes {
+    /// Reads the file once, a piece at a time.
+    pub(crate) fn of(path: &Path) -> Result<Hashes, Failure> {
+        let fault = |fault| Failure::no_input(path, fault);
+        let mut file = std::fs::File::open(path).map_err(fault)?;
+        let (mut md5, mut sha256, mut bytes) = (Md5::new(), Sha256::new(), 0u64);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            let read = file.read(&mut piece).map_err(fault)?;
+            if read == 0 {
+                return Ok(Hashes { bytes, md5: hex(&md5.finalize()), sha256: hex(&sha256.finalize()) });
+            }
+            md5.update(&piece[..read]);
+            sha256.update(&piece[..read]);
+            bytes += read as u64;
+        }
+    }
+}
+
 /// As `dvc add` writes it.
-fn dvc_file(md5: &str, bytes: usize, name: &str) -> String {
+fn dvc_file(md5: &str, bytes: u64, name: &str) -> String {
     format!("outs:\n- md5: {md5}\n  size: {bytes}\n  hash: md5\n  path: {name}\n")
 }
 
@@ -118,7 +145,7 @@ mod tests {
         let bytes = b"a,b\n1,2\n";
         let md5 = hex(&Md5::digest(bytes));
         let wanted = format!("outs:\n- md5: {md5}\n  size: 8\n  hash: md5\n  path: one.csv\n");
-        assert_eq!(dvc_file(&md5, bytes.len(), "one.csv"), wanted);
+        assert_eq!(dvc_file(&md5, bytes.len() as u64, "one.csv"), wanted);
         assert_eq!(hex(&Md5::digest(b"")), "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(
             remote_key("d41d8cd98f00b204e9800998ecf8427e"),

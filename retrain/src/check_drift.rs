@@ -50,6 +50,12 @@ pub(crate) struct Handled {
     pub(crate) first_drift_ts: u64,
     /// Labels known of it then.
     pub(crate) labels: usize,
+    /// When it was dealt with, ms.
+    #[serde(default)]
+    pub(crate) at_ms: u64,
+    /// It was found without labels, and so has no beginning by which it would be known again.
+    #[serde(default)]
+    pub(crate) distribution: bool,
 }
 
 /// A refused drift is tried again once its labels have grown by this factor: until then the same data give the same answer.
@@ -116,14 +122,18 @@ pub(crate) fn judge(
     let at = |index: Option<usize>| index.map(|index| samples[index].timestamp);
     let first = at(verdict.first);
     let window = at(verdict.window).or_else(|| samples.first().map(|sample| sample.timestamp));
-    let cooling = before.last_retrain_ms.map(|last| last + u64::from(settings.cooldown_h) * HOUR_MS);
     let wanted = kind == DriftType::Negative || kind == DriftType::Distribution && settings.distribution;
     let of_drift =
         samples.iter().filter(|sample| window.is_some_and(|from| sample.timestamp >= from)).count();
+    let cooldown_ms = u64::from(settings.cooldown_h) * HOUR_MS;
     let known = before.handled.filter(|handled| {
-        first.is_some_and(|first| first <= handled.first_drift_ts)
-            && (of_drift as f64) < handled.labels as f64 * MORE_LABELS
+        let same = match kind {
+            DriftType::Distribution => handled.distribution && now < handled.at_ms + cooldown_ms,
+            _ => first.is_some_and(|first| first <= handled.first_drift_ts),
+        };
+        same && (of_drift as f64) < handled.labels as f64 * MORE_LABELS
     });
+    let cooling = before.last_retrain_ms.map(|last| last + cooldown_ms);
     let (outcome, reason) = if let Some(until) = cooling.filter(|until| now < *until) {
         (
             Outcome::CoolingDown,

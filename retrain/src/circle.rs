@@ -4,9 +4,11 @@
 use crate::archive;
 use crate::args::RunArgs;
 use crate::centre::Centre;
+use crate::champion;
 use crate::check_drift::{self, Before, Found, Handled};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::drift::{DriftType, traffic};
 use crate::failure::{Failure, read_file, write_file};
 use crate::fetch;
 use crate::incremental::{self, Job};
@@ -18,11 +20,12 @@ use crate::promote;
 use crate::pull_base;
 use crate::register;
 use crate::report;
-use model::Artifact;
-use model::artifact::ARTIFACT_BYTES_MAX;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// More rows than this go through Parquet.
+const CSV_ROWS_MAX: u64 = 1_000_000;
 
 /// `run`.
 pub(crate) fn run(args: &RunArgs) -> Result<Outcome, Failure> {
@@ -149,7 +152,11 @@ impl Turn<'_> {
         let before = if self.force { Before::default() } else { self.centre.before()? };
         let from = check_drift::window_from(&before, self.config, now);
         let samples = self.centre.samples(self.config, from, now)?;
-        Ok(check_drift::judge(&samples, None, &before, self.config, now))
+        let shifts = match self.config.drift.distribution {
+            true => traffic::shifts(self.centre, self.config, from, now)?,
+            false => None,
+        };
+        Ok(check_drift::judge(&samples, shifts.as_deref(), &before, self.config, now))
     }
 
     /// Moves a canary on, or takes it back.
@@ -187,6 +194,12 @@ impl Turn<'_> {
                 pull_base::pull(self.centre, &config.base.source, &config.base.sha256, &base).map(done)
             })?
             .0;
+        let champion = folder.path("champion.taphound");
+        facts["champion"] = folder
+            .step("champion", lease, || {
+                champion::bring(self.centre, config, &base, &champion, now).map(done)
+            })?
+            .0;
         let merged = folder.path("merged.parquet");
         facts["merge"] = folder
             .step("merge", lease, || {
@@ -196,11 +209,15 @@ impl Turn<'_> {
                     out: &merged,
                     base_ratio: config.merge.base_ratio,
                     trust_min: config.merge.trust_min,
+                    known: Some(incremental::classes_of(&champion)?),
                 })
                 .map(done)
             })?
             .0;
-        let (train, holdout) = (folder.path("train_smote.csv"), folder.path("test_holdout.csv"));
+        let large = facts["merge"]["rows"].as_u64().unwrap_or(0) > CSV_ROWS_MAX;
+        let form = if large { "parquet" } else { "csv" };
+        let (train, holdout) =
+            (folder.path(&format!("train_smote.{form}")), folder.path(&format!("test_holdout.{form}")));
         let checks = folder.path("data_checks.json");
         facts["preprocess"] = folder
             .step("preprocess", lease, || {
@@ -208,18 +225,15 @@ impl Turn<'_> {
                 preprocess::preprocess(&paths, &config.preprocess, now).map(done)
             })?
             .0;
-        let champion = folder.path("champion.taphound");
-        facts["champion"] = folder.step("champion", lease, || self.champion(&champion).map(done))?.0;
         let challenger = folder.path("challenger.taphound");
         let (compared, outcome) = folder.step("train", lease, || {
             let key = register::signing_key(config)?;
             let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-            let canon = Some(config.train.canon.as_path()).filter(|path| !path.as_os_str().is_empty());
             let job = Job {
                 champion: &champion,
                 data: std::slice::from_ref(&train),
                 holdout: &holdout,
-                canon,
+                canon: config.train.canon(),
                 out: &challenger,
                 card: &folder.0,
                 key: Some(&key),
@@ -232,7 +246,12 @@ impl Turn<'_> {
         })?;
         facts["train"] = brief(&compared);
         let of_drift = facts["fetch"]["found"].as_u64().unwrap_or(0) as usize;
-        let handled = Handled { first_drift_ts: found.first_drift_ts.unwrap_or(from), labels: of_drift };
+        let handled = Handled {
+            first_drift_ts: found.first_drift_ts.unwrap_or(from),
+            labels: of_drift,
+            at_ms: now,
+            distribution: found.drift_type == DriftType::Distribution,
+        };
         if outcome != Outcome::Done {
             self.centre.remember(&handled)?;
             let reasons: Vec<&str> =
@@ -251,36 +270,6 @@ impl Turn<'_> {
                 folder.step("promote", lease, || promote::promote(self.centre, config, None, false, now))?.0;
         }
         Ok((Outcome::Done, "a new model has passed the gate".to_owned()))
-    }
-
-    /// The production model, whose signature must be one we trust, and the serial that its challenger gets.
-    fn champion(&self, to: &Path) -> Result<Value, Failure> {
-        let name = self.config.model.name.as_str();
-        let registry = self.centre.registry()?;
-        let versions = self.centre.ask(|| registry.versions(name)).or_else(register::absent_is_empty)?;
-        let production = self
-            .centre
-            .ask(|| registry.aliased(name, "production"))
-            .or_else(|fault| match fault {
-                fleet::DoorError::Absent { .. } => Ok(None),
-                fault => Err(Failure::door(&fault)),
-            })?
-            .ok_or_else(|| {
-                let what = "has no production model to go on from";
-                let remedy = "train one with `--with-learner`, then `register` it and `promote --to production --force`";
-                Failure::data(format!("{}: `{name}` {what}; {remedy}", registry.place()))
-            })?;
-        let _ = std::fs::remove_file(to);
-        self.centre
-            .ask(|| registry.download(&production, to, ARTIFACT_BYTES_MAX as u64))
-            .map_err(|fault| Failure::door(&fault))?;
-        let artifact = Artifact::read(&read_file(to)?, &register::trust(self.config)?)
-            .map_err(|fault| Failure::data(format!("production model of `{name}`: {fault}")))?;
-        let highest = versions.iter().map(promote::serial).max().unwrap_or(0).max(artifact.manifest().serial);
-        Ok(json!({
-            "file": to, "serial": artifact.manifest().serial, "digest": artifact.digest().to_string(),
-            "version": production.version, "next_serial": highest + 1,
-        }))
     }
 
     /// Keeps the newest runs' files.

@@ -148,13 +148,20 @@ impl Default for Fetch {
 }
 
 /// `[base]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Base {
     /// Where the base set lies: a file, or the key of its `.dvc` file in the object store.
     pub(crate) source: String,
     /// SHA-256 that it must have; empty: the one that was published with it.
     pub(crate) sha256: String,
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        // Where the Debian package puts it.
+        Base { source: "/usr/share/taphound-retrain/base.csv.zst".to_owned(), sha256: String::new() }
+    }
 }
 
 /// `[merge]`
@@ -208,6 +215,24 @@ impl Default for Preprocess {
     }
 }
 
+/// Where the Debian package puts the canon.
+const PACKAGED_CANON: &str = "/usr/share/taphound-retrain/canon.csv.zst";
+
+impl Train {
+    /// The canon, if there is one. A program that was not installed as a package goes without the package's.
+    pub(crate) fn canon(&self) -> Option<&Path> {
+        let path = self.canon.as_path();
+        if path == Path::new(PACKAGED_CANON) && !path.exists() {
+            tracing::warn!(
+                path = PACKAGED_CANON,
+                "no canon: the gate does not look at it; set `train.canon`"
+            );
+            return None;
+        }
+        (!path.as_os_str().is_empty()).then_some(path)
+    }
+}
+
 /// `[train]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -237,7 +262,7 @@ impl Default for Train {
             seed: 7,
             margin: 0.0,
             canon_tolerance: 0.02,
-            canon: PathBuf::new(),
+            canon: PathBuf::from(PACKAGED_CANON),
             expires_days: 0,
             workers: 0,
         }

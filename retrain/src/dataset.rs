@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::labels::category_of;
 use model::artifact::Digest;
 use model::{Category, N_FEATURES};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -124,6 +124,30 @@ impl Dataset {
             let names = names.join(", ");
             return Err(Failure::data(format!("{names}: no rows below the header; give labelled flows")));
         }
+        Ok(dataset)
+    }
+
+    /// As [`Dataset::read`], but at most `most` rows of each source (drift, base), evenly spread.
+    pub(crate) fn read_thinned(paths: &[PathBuf], most: u64) -> Result<Dataset, Failure> {
+        let mut given = BTreeMap::<Arc<str>, u64>::new();
+        let digest = stream(paths, &mut |row| {
+            *given.entry(row.source).or_default() += 1;
+            Ok(())
+        })?;
+        if given.values().all(|rows| *rows <= most) {
+            return Dataset::read(paths);
+        }
+        let mut places = BTreeMap::<Arc<str>, u64>::new();
+        let mut dataset = Dataset { rows: Vec::new(), digest, not_finite: 0 };
+        stream(paths, &mut |row| {
+            let (given, place) = (given[&row.source], places.entry(row.source.clone()).or_default());
+            let due = |place: u64| place * most.min(given) / given;
+            *place += 1;
+            if due(*place) > due(*place - 1) {
+                dataset.rows.push(row);
+            }
+            Ok(())
+        })?;
         Ok(dataset)
     }
 

@@ -2,6 +2,7 @@
 //! whether it is worth a retrain.
 
 pub(crate) mod label_free;
+pub(crate) mod traffic;
 
 use crate::sample::Sample;
 use model::adwin::AdwinParams;

@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"TAPHSLC2";
 const LEVEL: i32 = 6;
+/// Rows of a source that judge, evenly spread when there are more: enough that more would not tell more.
+const HOLDOUT_ROWS_MAX: u64 = 100_000;
 
 /// Everything that decides what a challenger becomes, apart from champion and data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -172,7 +174,7 @@ pub(crate) fn train(job: &Job<'_>, trained: Option<Trained>) -> Result<(Value, O
         *champion.scorer().thresholds(),
     )
     .map_err(Failure::software)?;
-    let holdout = Dataset::read(&[job.holdout.to_owned()])?;
+    let holdout = Dataset::read_thinned(&[job.holdout.to_owned()], HOLDOUT_ROWS_MAX)?;
     let canon = job.canon.map(|path| Dataset::read(&[path.to_owned()])).transpose()?;
     let limits = Limits { margin: job.config.train.margin, canon: job.config.train.canon_tolerance };
     let comparison = Comparison::of(champion.scorer(), &scorer, &holdout, canon.as_ref(), &limits);
@@ -242,8 +244,7 @@ fn workers(given: Option<usize>, config: &Config) -> usize {
 }
 
 fn canon<'a>(args: &'a IncrementalArgs, config: &'a Config) -> Option<&'a Path> {
-    let configured = Some(config.train.canon.as_path()).filter(|path| !path.as_os_str().is_empty());
-    args.canon.as_deref().or(configured)
+    args.canon.as_deref().or_else(|| config.train.canon())
 }
 
 fn needed_holdout(args: &IncrementalArgs) -> Result<&Path, Failure> {
@@ -263,6 +264,11 @@ fn read_champion(path: &Path) -> Result<Artifact, Failure> {
     let bytes = read_file(path)?;
     let trust = Trust::none().with_digest(Digest::of(&bytes));
     Artifact::read(&bytes, &trust).map_err(|fault| Failure::data(format!("{}: {fault}", path.display())))
+}
+
+/// Categories that a model knows.
+pub(crate) fn classes_of(model: &Path) -> Result<Vec<Category>, Failure> {
+    Ok(read_champion(model)?.classes().to_vec())
 }
 
 fn learner(champion: &Artifact) -> Result<AdaptiveRandomForest, Failure> {

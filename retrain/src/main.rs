@@ -4,6 +4,7 @@ mod archive;
 mod args;
 mod card;
 mod centre;
+mod champion;
 mod check_drift;
 mod circle;
 mod clock;

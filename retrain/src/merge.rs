@@ -3,8 +3,9 @@
 
 use crate::args::MergeArgs;
 use crate::config;
-use crate::dataset::{self, Dataset, Row, RowWriter, Split};
+use crate::dataset::{self, Row, RowWriter, Sink, Split};
 use crate::failure::Failure;
+use crate::incremental;
 use crate::outcome::Outcome;
 use crate::report;
 use crate::trust;
@@ -25,6 +26,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) base_ratio: f64,
     /// 0 trusts everybody.
     pub(crate) trust_min: f64,
+    /// Categories that the champion knows. The base keeps these alive and teaches no others: what a model was deliberately not
+    /// taught is not an old concept. None: all of the base.
+    pub(crate) known: Option<Vec<Category>>,
+}
+
+impl Plan<'_> {
+    fn takes(&self, row: &Row) -> bool {
+        !row.is_provisional() && self.known.as_ref().is_none_or(|known| known.contains(&row.truth))
+    }
 }
 
 /// `merge`.
@@ -36,6 +46,7 @@ pub(crate) fn run(args: &MergeArgs) -> Result<Outcome, Failure> {
         out: &args.out,
         base_ratio: args.base_ratio.unwrap_or(config.merge.base_ratio),
         trust_min: if args.trust_all { 0.0 } else { config.merge.trust_min },
+        known: args.champion.as_deref().map(incremental::classes_of).transpose()?,
     };
     let facts = merge(&plan)?;
     report::print(args.common.json, &facts, &text(&facts));
@@ -47,37 +58,48 @@ type Kind = (Category, bool);
 
 /// Merges and tells what of.
 pub(crate) fn merge(plan: &Plan<'_>) -> Result<Value, Failure> {
-    let drift = Dataset::read(&[plan.drift.to_owned()])?;
-    let rows: Vec<Row> = drift.rows.into_iter().filter(|row| !row.is_provisional()).collect();
-    let standings = trust::standings(&rows);
-    let given = rows.len();
-    let rows = trust::believed(rows, &standings, plan.trust_min);
-    if rows.is_empty() {
+    let drift = [plan.drift.to_owned()];
+    let drift_rows = |sink: Sink<'_>| {
+        let digest =
+            dataset::stream(&drift, &mut |row| if row.is_provisional() { Ok(()) } else { sink(row) })?;
+        Ok::<_, Failure>(digest)
+    };
+    let standings = trust::standings(&|sink| drift_rows(sink).map(|_| ()))?;
+    let given: u64 = standings.values().map(|standing| standing.rows).sum();
+    let (mut attacks, mut benign) = (0u64, 0u64);
+    let drift_digest = drift_rows(&mut |row| {
+        if trust::stands(&row, &standings, plan.trust_min) {
+            *if row.truth.is_attack() { &mut attacks } else { &mut benign } += 1;
+        }
+        Ok(())
+    })?;
+    if attacks + benign == 0 {
         let what = format!("none of its {given} rows comes from a labeller who is believed; see --trust-all");
         return Err(Failure::data(format!("{}: {what}", plan.drift.display())));
     }
     let mut counts = BTreeMap::<Kind, u64>::new();
     let base_digest = dataset::stream(plan.base, &mut |row| {
-        if !row.is_provisional() {
+        if plan.takes(&row) {
             *counts.entry(kind(&row)).or_default() += 1;
         }
         Ok(())
     })?;
-    let attacks = rows.iter().filter(|row| row.truth.is_attack()).count() as u64;
-    let benign = rows.len() as u64 - attacks;
     let quotas = quotas(&counts, attacks, benign, plan.base_ratio);
     let mut writer = RowWriter::create(plan.out)?;
     let mut merged = BTreeMap::<(&str, Category), u64>::new();
-    for mut row in rows {
-        row.source = "DRIFT".into();
+    let (of_drift, base): (Arc<str>, Arc<str>) = ("DRIFT".into(), "BASE".into());
+    drift_rows(&mut |mut row| {
+        if !trust::stands(&row, &standings, plan.trust_min) {
+            return Ok(());
+        }
+        row.source = of_drift.clone();
         row.split = Split::Train;
         *merged.entry(("DRIFT", row.truth)).or_default() += 1;
-        writer.write(row)?;
-    }
+        writer.write(row)
+    })?;
     let mut seen = BTreeMap::<Kind, u64>::new();
-    let base: Arc<str> = "BASE".into();
     dataset::stream(plan.base, &mut |mut row| {
-        if row.is_provisional() {
+        if !plan.takes(&row) {
             return Ok(());
         }
         let kind = kind(&row);
@@ -100,7 +122,7 @@ pub(crate) fn merge(plan: &Plan<'_>) -> Result<Value, Failure> {
     Ok(json!({
         "out": plan.out, "rows": total, "drift_rows_given": given, "by_source": by_source,
         "labellers": trust::facts(&standings, plan.trust_min),
-        "drift_sha256": drift.digest.to_string(), "base_sha256": base_digest.to_string(),
+        "drift_sha256": drift_digest.to_string(), "base_sha256": base_digest.to_string(),
     }))
 }
 

@@ -1,9 +1,10 @@
-//! `preprocess`: merged data is checked, split, and its rarer side raised by synthetic rows, in two passes over the file.
-//! What is in memory does not grow with it but for eight bytes a row: the hashes by which duplicates are known.
+//! `preprocess`: merged data is checked, split, and its rarer side raised by synthetic rows, in three passes over the file.
+//! What is in memory does not grow with it but for a bit a row; the hashes by which duplicates are known lie on disk.
 
 pub(crate) mod checks;
 mod oversample;
 mod split;
+mod vectors;
 
 use crate::args::PreprocessArgs;
 use crate::config::{self, Preprocess};
@@ -15,8 +16,9 @@ use checks::{Checks, vector_hash};
 use oversample::Oversampler;
 use serde_json::{Value, json};
 use split::{Side, Splitter};
-use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use vectors::{Entry, Rows, Vectors};
 
 /// Files read and written.
 pub(crate) struct Paths<'a> {
@@ -41,34 +43,33 @@ pub(crate) fn preprocess(paths: &Paths<'_>, settings: &Preprocess, now: u64) -> 
     let data = [paths.data.to_owned()];
     let mut checks = Checks::new(settings);
     let mut splitter = Splitter::new(settings);
+    let mut seen = Vectors::beside(paths.train, "seen")?;
+    let mut rows = 0;
     let digest = dataset::stream(&data, &mut |row| {
+        rows += 1;
         if checks.admits(&row) {
             splitter.count(&row);
+            let hash = vector_hash(&row.features);
+            seen.note(Entry { hash, row: rows, mark: row.truth.is_attack() })?;
         }
         Ok(())
     })?;
+    seen.each(|occurrences| checks.vector(occurrences))?;
     splitter.decide();
-    // The hold-out is known before the first row is written, so that a vector of both sides stays out of it.
-    let mut train_vectors = HashSet::new();
-    let mut deciding = splitter.deciding();
-    dataset::stream(&data, &mut |row| {
-        if checks::fault_of(&row.features).is_none() && deciding.side(&row) == Side::Train {
-            train_vectors.insert(vector_hash(&row.features));
-        }
-        Ok(())
-    })?;
+    let leaking = leaking(&data, &splitter, paths.train)?;
     let mut train = RowWriter::create(paths.train)?;
     let mut holdout = RowWriter::create(paths.holdout)?;
     let mut oversampler = Oversampler::new(settings);
     let mut counts = BTreeMap::<(&str, String), [u64; 2]>::new();
-    let mut leaked = 0u64;
+    let (mut leaked, mut rows) = (0u64, 0);
     let mut deciding = splitter.deciding();
     dataset::stream(&data, &mut |mut row: Row| {
+        rows += 1;
         if checks::fault_of(&row.features).is_some() {
             return Ok(());
         }
         let side = deciding.side(&row);
-        if side != Side::Train && train_vectors.contains(&vector_hash(&row.features)) {
+        if leaking.contains(rows) {
             leaked += 1;
             return Ok(());
         }
@@ -85,11 +86,7 @@ pub(crate) fn preprocess(paths: &Paths<'_>, settings: &Preprocess, now: u64) -> 
             holdout.write(row)
         }
     })?;
-    let synthetic = oversampler.rows()?;
-    let made = synthetic.len();
-    for row in synthetic {
-        train.write(row)?;
-    }
+    let made = oversampler.rows(&mut |row| train.write(row))?;
     checks.held_out(&counts, leaked);
     let report = checks.report(now, &digest.to_string());
     write_file(paths.report, format!("{report:#}\n").as_bytes())?;
@@ -109,6 +106,28 @@ pub(crate) fn preprocess(paths: &Paths<'_>, settings: &Preprocess, now: u64) -> 
         "holdout_rows": holdout_rows, "leaked": leaked, "split": splitter.facts(), "by_source": by_source,
         "checks": report["checks"],
     }))
+}
+
+/// Rows of the hold-out whose vector training has too: known before the first row is written, so that they stay out of it.
+fn leaking(data: &[PathBuf], splitter: &Splitter, beside: &Path) -> Result<Rows, Failure> {
+    let mut sides = Vectors::beside(beside, "sides")?;
+    let mut deciding = splitter.deciding();
+    let mut rows = 0;
+    dataset::stream(data, &mut |row| {
+        rows += 1;
+        if checks::fault_of(&row.features).is_some() {
+            return Ok(());
+        }
+        let mark = deciding.side(&row) == Side::Train;
+        sides.note(Entry { hash: vector_hash(&row.features), row: rows, mark })
+    })?;
+    let mut leaking = Rows::default();
+    sides.each(|occurrences| {
+        if occurrences.iter().any(|entry| entry.mark) {
+            occurrences.iter().filter(|entry| !entry.mark).for_each(|entry| leaking.insert(entry.row));
+        }
+    })?;
+    Ok(leaking)
 }
 
 pub(crate) fn text(facts: &Value) -> String {

@@ -9,10 +9,10 @@ use crate::failure::Failure;
 use crate::outcome::Outcome;
 use crate::register::{absent_is_empty, signing_key, trust};
 use crate::report;
+use fleet::health::{self, SensorReport};
 use fleet::keys;
 use fleet::registry::Version;
 use model::artifact::{Channel, ChannelPointer};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 const HOUR_MS: f64 = 3_600_000.0;
@@ -20,32 +20,6 @@ const DAY_S: u64 = 86_400;
 /// Reports older than this say nothing of today.
 const REPORT_AGE_MAX_MS: u64 = 24 * 3_600_000;
 const PAGE: usize = 500;
-/// Each sensor's agent leaves its last report there.
-const REPORTS: &str = "health/";
-const REPORT_BYTES_MAX: u64 = 256 << 10;
-
-/// What the promotion wants to know of a sensor's report.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SensorReport {
-    sensor_id: String,
-    /// When it was written, ms since the epoch.
-    at_ms: u64,
-    /// `ok`, `degraded` or `critical`.
-    health: String,
-    reasons: Vec<String>,
-    /// Serial of the model at work.
-    model_version: u64,
-    /// Models it took back.
-    pinned: Vec<Pin>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Pin {
-    digest: String,
-    reason: String,
-}
 
 /// `promote`.
 pub(crate) fn run(args: &PromoteArgs) -> Result<Outcome, Failure> {
@@ -225,11 +199,11 @@ fn reports(centre: &Centre) -> Result<Vec<SensorReport>, Failure> {
     let (mut reports, mut after) = (Vec::new(), None);
     loop {
         let page = centre
-            .ask(|| objects.list(REPORTS, after.as_ref(), PAGE))
+            .ask(|| objects.list(health::PREFIX, after.as_ref(), PAGE))
             .map_err(|fault| Failure::door(&fault))?;
         for head in &page.rows {
             let object = centre
-                .ask(|| objects.read(&head.key, REPORT_BYTES_MAX))
+                .ask(|| objects.read(&head.key, health::BYTES_MAX))
                 .map_err(|fault| Failure::door(&fault))?;
             reports
                 .extend(object.and_then(|object| serde_json::from_slice::<SensorReport>(&object.bytes).ok()));

@@ -1,13 +1,11 @@
 //! `pull-base`: the base set from a file or the object store, never taken without its digest.
 
-use crate::archive::{hex, remote_key};
+use crate::archive::{Hashes, remote_key};
 use crate::args::PullBaseArgs;
 use crate::centre::Centre;
 use crate::config;
-use crate::failure::{Failure, read_file};
+use crate::failure::Failure;
 use crate::report;
-use md5::{Digest as _, Md5};
-use model::artifact::Digest;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -66,13 +64,12 @@ pub(crate) fn pull(centre: &Centre, source: &str, sha256: &str, out: &Path) -> R
             .and_then(|bytes| String::from_utf8_lossy(&bytes).split_whitespace().next().map(str::to_owned)))
     };
     let wanted = if sha256.is_empty() { published()? } else { Some(sha256.to_owned()) };
-    let bytes = read_file(&part)?;
-    let found = Digest::of(&bytes).to_string();
+    let Hashes { bytes, md5, sha256: found } = Hashes::of(&part)?;
     let refuse = |what: String| {
         let _ = std::fs::remove_file(&part);
         Err(Failure::data(format!("{source}: {what}; publish the base set again")))
     };
-    if let Some(wanted) = wanted_md5.filter(|wanted| *wanted != hex(&Md5::digest(&bytes))) {
+    if let Some(wanted) = wanted_md5.filter(|wanted| *wanted != md5) {
         return refuse(format!("damaged: its md5 is not {wanted}"));
     }
     match wanted {
@@ -85,7 +82,7 @@ pub(crate) fn pull(centre: &Centre, source: &str, sha256: &str, out: &Path) -> R
         Some(_) => {}
     }
     std::fs::rename(&part, out).map_err(|fault| Failure::cannot_create(out, fault))?;
-    Ok(json!({"out": out, "source": source, "bytes": bytes.len(), "sha256": found}))
+    Ok(json!({"out": out, "source": source, "bytes": bytes, "sha256": found}))
 }
 
 /// The hash in a `.dvc` file of one output.

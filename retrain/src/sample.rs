@@ -3,7 +3,7 @@
 
 use crate::dataset::csv_fault;
 use crate::failure::{Failure, read_file};
-use fleet::log_table::StoredItem;
+use fleet::log_table::{LogItem, StoredItem};
 use model::{Category, FEATURES, N_FEATURES, schema_id};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -103,10 +103,7 @@ impl Sample {
         if item.schema != schema_id() {
             return Err(Unusable::Schema);
         }
-        let mut features = [0.0; N_FEATURES];
-        for (slot, name) in features.iter_mut().zip(FEATURES) {
-            *slot = item.features.get(name).copied().filter(|v| v.is_finite()).ok_or(Unusable::Malformed)?;
-        }
+        let features = features_of(item).ok_or(Unusable::Malformed)?;
         Ok(Sample {
             flow_id: item.key.flow_id.clone(),
             timestamp: item.key.timestamp_ms,
@@ -121,6 +118,15 @@ impl Sample {
             features,
         })
     }
+}
+
+/// An item's features in the schema's order; none when one is missing or not finite.
+pub(crate) fn features_of(item: &LogItem) -> Option<[f64; N_FEATURES]> {
+    let mut features = [0.0; N_FEATURES];
+    for (slot, name) in features.iter_mut().zip(FEATURES) {
+        *slot = item.features.get(name).copied().filter(|value| value.is_finite())?;
+    }
+    Some(features)
 }
 
 /// Samples by time; of several with one uid the one labelled last.

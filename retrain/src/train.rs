@@ -14,7 +14,7 @@ use model::artifact::{Artifact, Digest, Draft, SecretKey, Trust};
 use model::novelty::{IsolationForest, NoveltyParams};
 use model::quantiles::{PROBABILITIES, ReferenceQuantiles, quantiles};
 use model::{AdaptiveRandomForest, Category, N_FEATURES, Scorer};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -26,10 +26,13 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
     if args.incremental.champion.is_some() {
         return incremental::run(args);
     }
-    from_nothing(args).map(|()| Outcome::Done)
+    let (facts, text) = from_nothing(args)?;
+    report::print(args.json, &facts, &text);
+    Ok(Outcome::Done)
 }
 
-fn from_nothing(args: &TrainArgs) -> Result<(), Failure> {
+/// Trains what the arguments ask for; gives its facts and what people are told.
+pub(crate) fn from_nothing(args: &TrainArgs) -> Result<(Value, String), Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let dataset = Dataset::read(&args.data)?;
     let without = &args.recipe.without_tool;
@@ -46,15 +49,14 @@ fn from_nothing(args: &TrainArgs) -> Result<(), Failure> {
         let trainers = lesson.train(&recipe, 0..recipe.forest.n_models, workers);
         let forest =
             AdaptiveRandomForest::join(recipe.forest.clone(), trainers).map_err(Failure::software)?;
-        return finish(&recipe, &dataset, &lesson, &forest, key.as_ref(), &args.out, args.json);
+        return finish(&recipe, &dataset, &lesson, &forest, key.as_ref(), &args.out);
     };
     let range = Slice::range(i, n, recipe.forest.n_models);
     let trainers = lesson.train(&recipe, range.clone(), workers);
     write_file(&args.out, &Slice { recipe, trainers }.to_bytes()?)?;
     let facts = json!({"slice": args.out, "trees": [range.start, range.end], "of": args.forest.n_models});
     let text = format!("{}: trees {} to {}", args.out.display(), range.start, range.end as i64 - 1);
-    report::print(args.json, &facts, &text);
-    Ok(())
+    Ok((facts, text))
 }
 
 /// `join`: the model that one run would have made of the slices.
@@ -90,7 +92,9 @@ fn join_slices(args: &JoinArgs) -> Result<(), Failure> {
     }
     let forest = AdaptiveRandomForest::join(recipe.forest.clone(), trainers).map_err(Failure::data)?;
     let lesson = Lesson::new(&dataset, &recipe);
-    finish(&recipe, &dataset, &lesson, &forest, key.as_ref(), &args.out, args.json)
+    let (facts, text) = finish(&recipe, &dataset, &lesson, &forest, key.as_ref(), &args.out)?;
+    report::print(args.json, &facts, &text);
+    Ok(())
 }
 
 /// Freezes, measures, writes, and reads back what was written.
@@ -101,8 +105,7 @@ fn finish(
     forest: &AdaptiveRandomForest,
     key: Option<&SecretKey>,
     out: &Path,
-    json: bool,
-) -> Result<(), Failure> {
+) -> Result<(Value, String), Failure> {
     let scorer = Scorer::new(
         lesson.transform.clone(),
         forest.freeze(),
@@ -138,8 +141,7 @@ fn finish(
         "values_not_finite": dataset.not_finite,
         "trees": artifact.forest().n_trees(), "nodes": artifact.forest().n_nodes(), "metrics": manifest.metrics,
     });
-    report::print(json, &facts, &report::trained(out, &artifact, bytes.len(), rows, key));
-    Ok(())
+    Ok((facts, report::trained(out, &artifact, bytes.len(), rows, key)))
 }
 
 pub(crate) fn read_key(path: &Path) -> Result<SecretKey, Failure> {

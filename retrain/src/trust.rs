@@ -3,10 +3,12 @@
 //! The base set has no vote: a drift is where yesterday's truth no longer holds. A labeller without peers cannot be judged
 //! and is believed.
 
-use crate::dataset::Row;
+use crate::dataset::{Row, Sink};
+use crate::failure::Failure;
 use model::{N_FEATURES, numeric};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Flows nearer than this are nearly the same: Euclidean distance of the features' logarithms.
 const RADIUS: f64 = 2.0;
@@ -18,7 +20,9 @@ const CONTRADICTION: f64 = 0.8;
 /// A labeller is judged by at least so many flows.
 const JUDGED_MIN: u64 = 10;
 /// Peers' flows that are looked at, evenly spread, when there are more.
-const PEERS_MAX: usize = 4000;
+const PEERS_MAX: u64 = 4000;
+/// Of a labeller's flows so many are judged, evenly spread, when there are more.
+const JUDGED_MAX: u64 = 20_000;
 
 /// What came of a labeller.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,38 +55,70 @@ fn distance(a: &[f64; N_FEATURES], b: &[f64; N_FEATURES]) -> f64 {
     a.iter().zip(b).fold(0.0, |sum, (a, b)| sum + (a - b) * (a - b)).sqrt()
 }
 
-/// Every labeller's standing among the others.
-pub(crate) fn standings(rows: &[Row]) -> BTreeMap<String, Standing> {
-    let points: Vec<[f64; N_FEATURES]> = rows.iter().map(|row| logarithms(&row.features)).collect();
-    let step = rows.len().div_ceil(PEERS_MAX).max(1);
-    let peers: Vec<usize> = (0..rows.len()).step_by(step).collect();
+/// Walks over all labelled rows, from the first to the last.
+pub(crate) type Walk<'a> = &'a dyn Fn(Sink<'_>) -> Result<(), Failure>;
+
+/// A flow that others are held against.
+struct Peer {
+    point: [f64; N_FEATURES],
+    attack: bool,
+    labeller: Arc<str>,
+}
+
+/// Every labeller's standing among the others. In memory are the peers alone, however many rows there are.
+pub(crate) fn standings(walk: Walk<'_>) -> Result<BTreeMap<String, Standing>, Failure> {
+    let mut given = BTreeMap::<Arc<str>, u64>::new();
+    walk(&mut |row| {
+        *given.entry(row.labeller).or_default() += 1;
+        Ok(())
+    })?;
+    let step = given.values().sum::<u64>().div_ceil(PEERS_MAX).max(1);
+    let (mut peers, mut place) = (Vec::new(), 0u64);
+    walk(&mut |row| {
+        if place.is_multiple_of(step) {
+            let (point, attack) = (logarithms(&row.features), row.truth.is_attack());
+            peers.push(Peer { point, attack, labeller: row.labeller });
+        }
+        place += 1;
+        Ok(())
+    })?;
     let mut standings = BTreeMap::<String, Standing>::new();
-    for (row, point) in rows.iter().zip(&points) {
+    walk(&mut |row| {
         let standing = standings.entry(row.labeller.to_string()).or_default();
         standing.rows += 1;
+        if (standing.rows - 1).is_multiple_of(given[&row.labeller].div_ceil(JUDGED_MAX)) {
+            standing.judge(&row, &peers);
+        }
+        Ok(())
+    })?;
+    Ok(standings)
+}
+
+impl Standing {
+    /// Holds one label against what others say of the nearest flows.
+    fn judge(&mut self, row: &Row, peers: &[Peer]) {
+        let point = logarithms(&row.features);
         let mut near: Vec<(f64, usize)> = peers
             .iter()
-            .filter(|peer| rows[**peer].labeller != row.labeller)
-            .map(|peer| (distance(point, &points[*peer]), *peer))
+            .enumerate()
+            .filter(|(_, peer)| peer.labeller != row.labeller)
+            .map(|(at, peer)| (distance(&point, &peer.point), at))
             .filter(|(distance, _)| *distance <= RADIUS)
             .collect();
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         near.truncate(NEIGHBOURS);
         if near.len() < NEIGHBOURS_MIN {
-            continue;
+            return;
         }
-        let against =
-            near.iter().filter(|(_, peer)| rows[*peer].truth.is_attack() != row.truth.is_attack()).count();
-        standing.judged += 1;
-        standing.contradicted += u64::from(against as f64 >= CONTRADICTION * near.len() as f64);
+        let against = near.iter().filter(|(_, at)| peers[*at].attack != row.truth.is_attack()).count();
+        self.judged += 1;
+        self.contradicted += u64::from(against as f64 >= CONTRADICTION * near.len() as f64);
     }
-    standings
 }
 
-/// Leaves out the rows of labellers who are not believed; gives what is left.
-pub(crate) fn believed(rows: Vec<Row>, standings: &BTreeMap<String, Standing>, trust_min: f64) -> Vec<Row> {
-    let stands = |row: &Row| standings.get(&*row.labeller).is_none_or(|s| s.is_believed(trust_min));
-    rows.into_iter().filter(stands).collect()
+/// Whether the row's labeller is believed.
+pub(crate) fn stands(row: &Row, standings: &BTreeMap<String, Standing>, trust_min: f64) -> bool {
+    standings.get(&*row.labeller).is_none_or(|standing| standing.is_believed(trust_min))
 }
 
 pub(crate) fn facts(standings: &BTreeMap<String, Standing>, trust_min: f64) -> Value {
@@ -106,7 +142,7 @@ mod tests {
 
     /// Two kinds of flows, one benign and one an attack, told by `labeller`; every `flip`th label is wrong.
     fn said(labeller: &str, count: usize, flip: usize) -> Vec<Row> {
-        let of = |i: usize| {
+        let flow = |i: usize| {
             let attack = i.is_multiple_of(2);
             let wrong = flip > 0 && i.is_multiple_of(flip);
             let scale = if attack { 1.0 } else { 1e5 };
@@ -121,7 +157,11 @@ mod tests {
                 labeller: labeller.into(),
             }
         };
-        (0..count).map(of).collect()
+        (0..count).map(flow).collect()
+    }
+
+    fn of(rows: &[Row]) -> BTreeMap<String, Standing> {
+        standings(&|sink| rows.iter().cloned().try_for_each(sink)).unwrap()
     }
 
     #[test]
@@ -129,16 +169,16 @@ mod tests {
         let mut rows = said("a", 100, 0);
         rows.extend(said("b", 100, 0));
         rows.extend(said("bad", 60, 3));
-        let found = standings(&rows);
+        let found = of(&rows);
         assert!(found["a"].is_believed(0.95) && found["b"].is_believed(0.95), "{found:?}");
         assert!(!found["bad"].is_believed(0.95), "{found:?}");
-        assert_eq!(believed(rows, &found, 0.95).len(), 200);
+        assert_eq!(rows.iter().filter(|row| stands(row, &found, 0.95)).count(), 200);
     }
 
     #[test]
     fn who_has_no_peers_is_believed() {
         let rows = said("only", 50, 3);
-        let found = standings(&rows);
+        let found = of(&rows);
         assert_eq!((found["only"].judged, found["only"].is_believed(0.95)), (0, true));
     }
 }

@@ -129,6 +129,9 @@ pub(crate) struct MergeArgs {
     /// Base attacks for each attack of the drift [default: merge.base_ratio]
     #[arg(long, value_name = "RATIO")]
     pub(crate) base_ratio: Option<f64>,
+    /// Take only those categories of the base that this model knows [default: all]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) champion: Option<PathBuf>,
     /// Trust every labeller
     #[arg(long)]
     pub(crate) trust_all: bool,

@@ -25,8 +25,10 @@ fn a_drift_asks_for_a_retrain_within_its_limits() {
     assert_eq!(of(&samples[..1000], Before::default()).outcome, Outcome::NoDrift);
 
     let first = of(&samples, Before::default()).first_drift_ts.unwrap();
-    let handled =
-        |labels| Before { handled: Some(Handled { first_drift_ts: first, labels }), ..Before::default() };
+    let handled = |labels| Before {
+        handled: Some(Handled { first_drift_ts: first, labels, at_ms: 0, distribution: false }),
+        ..Before::default()
+    };
     assert_eq!(of(&samples, handled(650)).outcome, Outcome::NoDrift, "the same drift with the same labels");
     assert_eq!(of(&samples, handled(200)).outcome, Outcome::Done, "many more labels: it is tried again");
 }

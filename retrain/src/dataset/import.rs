@@ -30,8 +30,8 @@ struct Flow {
     true_category: String,
     #[serde(default)]
     provisional: String,
-    #[serde(flatten)]
-    numbers: BTreeMap<String, String>,
+    #[serde(skip)]
+    features: BTreeMap<String, f64>,
 }
 
 /// `dataset import`.
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
         if args.share < 1.0 && (place as f64 * args.share).fract() + args.share < 1.0 {
             continue;
         }
-        let item = item(flow, &args.sensor_id, later_us)?;
+        let item = item(flow, &args.sensor_id, later_us);
         let truth = TrueLabel {
             label: flow.true_label.clone(),
             category: Some(flow.true_category.clone()).filter(|name| name != "benign"),
@@ -88,25 +88,35 @@ pub(crate) fn run(args: &ImportArgs) -> Result<(), Failure> {
 fn read(path: &Path, flows: &mut Vec<Flow>) -> Result<(), Failure> {
     let bytes = read_file(path)?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    for flow in reader.deserialize() {
-        let flow: Flow = flow.map_err(|fault| csv_fault(path, &fault))?;
-        if flow.provisional.is_empty() {
-            flows.push(flow);
+    let header = reader.headers().map_err(|fault| csv_fault(path, &fault))?.clone();
+    let mut places = Vec::new();
+    for name in FEATURES {
+        let place = header.iter().position(|column| column == name);
+        let remedy = "export flows with `taphound replay --labels FILE --out FLOWS.csv`";
+        let what = || Failure::data(format!("{}:1: column `{name}` is missing; {remedy}", path.display()));
+        places.push((name, place.ok_or_else(what)?));
+    }
+    for record in reader.records() {
+        let record = record.map_err(|fault| csv_fault(path, &fault))?;
+        let mut flow: Flow = record.deserialize(Some(&header)).map_err(|fault| csv_fault(path, &fault))?;
+        if !flow.provisional.is_empty() {
+            continue;
         }
+        for (name, place) in &places {
+            let text = record.get(*place).unwrap_or_default();
+            let value = text.parse().map_err(|_| {
+                Failure::data(format!("{}: flow {}: `{name}` is `{text}`", path.display(), flow.uid))
+            })?;
+            flow.features.insert((*name).to_owned(), value);
+        }
+        flows.push(flow);
     }
     Ok(())
 }
 
-fn item(flow: &Flow, sensor_id: &str, later_us: u64) -> Result<LogItem, Failure> {
-    let mut features = BTreeMap::new();
-    for name in FEATURES {
-        let text = flow.numbers.get(name).map(String::as_str).unwrap_or_default();
-        let value =
-            text.parse().map_err(|_| Failure::data(format!("flow {}: `{name}` is `{text}`", flow.uid)))?;
-        features.insert(name.to_owned(), value);
-    }
+fn item(flow: &Flow, sensor_id: &str, later_us: u64) -> LogItem {
     let start_us = flow.start_us + later_us;
-    Ok(LogItem {
+    LogItem {
         // A flow that began in the same millisecond as another of its ends is told apart by its segment.
         key: Key {
             flow_id: format!("{sensor_id}|{}", flow.flow_id),
@@ -116,7 +126,7 @@ fn item(flow: &Flow, sensor_id: &str, later_us: u64) -> Result<LogItem, Failure>
         rev: 1,
         sensor_id: sensor_id.to_owned(),
         content: format!("{}: {}, score {:.3}", flow.flow_id, flow.category, flow.score),
-        features,
+        features: flow.features.clone(),
         label: flow.prediction.clone(),
         category: flow.category.clone(),
         score: flow.score,
@@ -127,5 +137,5 @@ fn item(flow: &Flow, sensor_id: &str, later_us: u64) -> Result<LogItem, Failure>
         start_us,
         end_us: flow.end_us + later_us,
         expires_at_s: None,
-    })
+    }
 }

@@ -3,10 +3,11 @@
 
 use crate::config::Preprocess;
 use crate::dataset::Row;
+use crate::preprocess::vectors::Entry;
 use model::artifact::Digest;
 use model::{FEATURES, N_FEATURES};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// More impossible rows than this share, and the whole set is suspect.
 const IMPOSSIBLE_MAX: f64 = 0.01;
@@ -53,8 +54,7 @@ pub(crate) struct Checks {
     rows: u64,
     attacks: u64,
     impossible: BTreeMap<String, u64>,
-    /// By vector: seen as benign, seen as attack.
-    vectors: HashMap<u64, [bool; 2]>,
+    distinct: u64,
     duplicates: u64,
     contradictions: u64,
     newest_day: Option<u64>,
@@ -70,7 +70,7 @@ impl Checks {
             rows: 0,
             attacks: 0,
             impossible: BTreeMap::new(),
-            vectors: HashMap::new(),
+            distinct: 0,
             duplicates: 0,
             contradictions: 0,
             newest_day: None,
@@ -79,7 +79,7 @@ impl Checks {
         }
     }
 
-    /// Looks at a row; false when it is impossible.
+    /// Looks at a row; false when it is impossible. What it has in common with others, [`Checks::vector`] is told.
     pub(crate) fn admits(&mut self, row: &Row) -> bool {
         self.rows += 1;
         if let Some(fault) = fault_of(&row.features) {
@@ -88,16 +88,20 @@ impl Checks {
         }
         let attack = row.truth.is_attack();
         self.attacks += u64::from(attack);
-        let seen = self.vectors.entry(vector_hash(&row.features)).or_default();
-        let before = *seen;
-        seen[usize::from(attack)] = true;
-        self.duplicates += u64::from(before[usize::from(attack)]);
-        self.contradictions += u64::from(before != [true; 2] && *seen == [true; 2]);
         if &*row.source == "DRIFT" {
             let day = row.run.rsplit_once('/').and_then(|(_, day)| day.parse().ok());
             self.newest_day = self.newest_day.max(day);
         }
         true
+    }
+
+    /// Looks at all occurrences of one vector; their mark says whether an attack was seen.
+    pub(super) fn vector(&mut self, occurrences: &[Entry]) {
+        let attacks = occurrences.iter().filter(|entry| entry.mark).count() as u64;
+        let benign = occurrences.len() as u64 - attacks;
+        self.distinct += 1;
+        self.duplicates += attacks.saturating_sub(1) + benign.saturating_sub(1);
+        self.contradictions += u64::from(attacks > 0 && benign > 0);
     }
 
     /// What the hold-out came to, by kind and source, and how many rows were kept from it because training has them too.
@@ -116,7 +120,7 @@ impl Checks {
         let attacks = share(self.attacks, sound);
         let worst = self.impossible.iter().max_by_key(|(_, count)| **count);
         let worst = worst.map_or(String::new(), |(fault, count)| format!(", most often {fault} ({count})"));
-        let contradictions = share(self.contradictions, self.vectors.len() as u64);
+        let contradictions = share(self.contradictions, self.distinct);
         let age = self.newest_day.map(|day| now.saturating_sub((day + 1) * DAY_MS) / 3_600_000);
         let fresh = self.fresh_h == 0 || age.is_none_or(|age| age <= u64::from(self.fresh_h));
         vec![

@@ -3,16 +3,19 @@
 //! a logarithmic line min <= mean <= max stays true.
 
 use crate::config::Preprocess;
-use crate::dataset::{Row, Split};
+use crate::dataset::{Row, Sink, Split};
 use crate::failure::Failure;
 use model::draws::TreeRng;
 use model::resample::smote_to;
 use model::{Category, numeric};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Generator number of the reservoir, out of reach of any tree's.
 const RESERVOIR_STREAM: u64 = u64::MAX - 1;
 const SMOTE_STREAM: u64 = u64::MAX - 2;
+/// Synthetic rows in memory at once.
+const ROWS_AT_ONCE: usize = 1 << 17;
 
 pub(crate) struct Oversampler {
     neighbours: usize,
@@ -86,29 +89,39 @@ impl Oversampler {
         sizes.into_iter().map(|(category, (size, _))| (category, size - start[&category].0)).collect()
     }
 
-    /// The synthetic rows.
-    pub(crate) fn rows(&self) -> Result<Vec<Row>, Failure> {
-        let mut made = Vec::new();
+    /// Makes the synthetic rows, so many at a time; gives how many there were.
+    pub(crate) fn rows(&self, sink: Sink<'_>) -> Result<u64, Failure> {
+        let mut made = 0;
         for (category, wanted) in self.wanted() {
-            let kept = &self.kept[&category];
             if wanted == 0 {
                 continue;
             }
+            made += wanted;
+            let kept = &self.kept[&category];
             let points: Vec<Vec<f64>> = kept.iter().map(|row| row.features.map(logarithm).to_vec()).collect();
             let mut rng = TreeRng::for_tree(self.seed, SMOTE_STREAM - category.index() as u64);
-            let goal = [points.len() + wanted as usize];
-            let (rows, _) = smote_to(&points, &vec![0; points.len()], &goal, self.neighbours, &mut rng)
-                .map_err(Failure::data)?;
-            made.extend(rows[points.len()..].iter().map(|point| Row {
-                features: std::array::from_fn(|feature| power(point[feature])),
-                truth: category,
-                split: Split::Train,
-                stage: "".into(),
-                run: "smote".into(),
-                tool: "".into(),
-                source: "SMOTE".into(),
-                labeller: "".into(),
-            }));
+            let (empty, run, source): (Arc<str>, Arc<str>, Arc<str>) =
+                ("".into(), "smote".into(), "SMOTE".into());
+            let mut left = wanted as usize;
+            while left > 0 {
+                let now = left.min(ROWS_AT_ONCE);
+                left -= now;
+                let goal = [points.len() + now];
+                let (rows, _) = smote_to(&points, &vec![0; points.len()], &goal, self.neighbours, &mut rng)
+                    .map_err(Failure::data)?;
+                for point in &rows[points.len()..] {
+                    sink(Row {
+                        features: std::array::from_fn(|feature| power(point[feature])),
+                        truth: category,
+                        split: Split::Train,
+                        stage: empty.clone(),
+                        run: run.clone(),
+                        tool: empty.clone(),
+                        source: source.clone(),
+                        labeller: empty.clone(),
+                    })?;
+                }
+            }
         }
         Ok(made)
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::dataset::Dataset;
 use model::{Category, N_FEATURES};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// A possible vector; `n` makes it unique.

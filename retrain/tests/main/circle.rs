@@ -1,206 +1,38 @@
-//! The whole circle on embedded doors: a champion, a drift, a retrain, the gate, canary and production; and what goes wrong.
+//! The whole circle: a champion, a drift, a retrain, the gate, canary and production; and what goes wrong. Each story is told on
+//! embedded doors, and by `make proof-retrain` on real servers.
 
-use crate::{path, retrain, succeed};
-use fleet::log_table::embedded::EmbeddedTable;
-use fleet::log_table::{Key, LogItem, LogTable, TrueLabel};
-use model::artifact::{Artifact, PublicKey, Trust};
-use model::{FEATURES, N_FEATURES, schema_id};
+use crate::retrain;
+use crate::world::{KINDS, NEW, NOW, World, flow};
+use fleet::health::{Pin, SensorReport, report_key};
+use model::FEATURES;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-const NOW: u64 = 1_790_000_000_000;
+/// Makes a centre with these further settings.
+pub(crate) type Make<'a> = &'a dyn Fn(&str) -> World;
 
-/// Kinds of flows by their middle: duration, packets and bytes each way, gap.
-const KINDS: [(&str, [f64; 6]); 6] = [
-    ("benign", [2e6, 20.0, 30.0, 3e3, 4e4, 2e5]),
-    ("benign", [3e4, 2.0, 2.0, 90.0, 300.0, 3e4]),
-    ("scan", [50.0, 1.0, 1.0, 0.0, 0.0, 50.0]),
-    ("dos", [9e3, 3.0, 1.0, 40.0, 20.0, 4e3]),
-    // The new ones: an attack that looks like long browsing, and an application like it in another place.
-    ("tunnel", [8e6, 60.0, 60.0, 3e4, 9e3, 6e5]),
-    ("benign", [1e5, 4.0, 3.0, 60.0, 40.0, 9e4]),
+/// Every story by its name.
+pub(crate) const STORIES: [(&str, fn(Make<'_>)); 9] = [
+    ("drift, retrain, gate, canary, production, rollback", drift_to_production),
+    ("no labels, too few, no drift", no_reason),
+    ("a worse challenger, tried once", no_better),
+    ("10 % of the labels flipped by one source", one_liar),
+    ("registry down half-way, resumed", cut_off),
+    ("two runs at once, a lock that another holds", two_at_once),
+    ("a corrupt base set", corrupt_base),
+    ("an attack that must not be forgotten", canon),
+    ("sensors that took a canary back, or are critical", reports),
 ];
-const NEW: usize = 4;
-
-/// One possible flow of a kind.
-fn flow(kind: usize, n: u64) -> [f64; N_FEATURES] {
-    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (kind as u64) << 32;
-    let mut noise = |middle: f64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (middle * (0.6 + 0.8 * ((state >> 33) % 10_000) as f64 / 10_000.0)).round()
-    };
-    let [duration, fwd, bwd, fwd_bytes, bwd_bytes, gap] = KINDS[kind].1.map(&mut noise);
-    let (fwd, bwd) = (fwd.max(1.0), bwd.max(1.0));
-    let (fwd_mean, bwd_mean) = (fwd_bytes / fwd, bwd_bytes / bwd);
-    let gap = gap.min(duration);
-    let rate = |amount: f64| if duration > 0.0 { amount * 1e6 / duration } else { 0.0 };
-    [
-        duration,
-        fwd,
-        bwd,
-        fwd_bytes,
-        bwd_bytes,
-        fwd_mean * 2.0,
-        fwd_mean / 2.0,
-        fwd_mean,
-        fwd_mean / 3.0,
-        bwd_mean * 2.0,
-        bwd_mean,
-        bwd_mean / 3.0,
-        rate(fwd_bytes + bwd_bytes),
-        rate(fwd),
-        rate(bwd),
-        gap / 3.0,
-        gap,
-        gap / 2.0,
-        gap / 4.0,
-        gap / 2.0,
-    ]
-}
-
-/// A centre in a folder, with a champion that knows the old kinds.
-struct World {
-    folder: tempfile::TempDir,
-    champion: Artifact,
-}
-
-impl World {
-    fn new(more_settings: &str) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| path(folder.path(), name);
-        let mut base = FEATURES.join(",") + ",true_category,split,run\n";
-        for n in 0..3000u64 {
-            let kind = (n % 4) as usize;
-            flow(kind, n).iter().for_each(|value| write!(base, "{value},").unwrap());
-            writeln!(base, "{},{},run-{}", KINDS[kind].0, if n % 5 == 4 { "test" } else { "train" }, n % 23)
-                .unwrap();
-        }
-        std::fs::write(at("base.csv"), base).unwrap();
-        let settings = format!(
-            "[centre]\ntable = \"sqlite:{0}/log.db\"\nobjects = \"folder:{0}/objects\"\nregistry = \"folder:{0}/registry\"\n\
-             [model]\nkey = \"{0}/key\"\n[base]\nsource = \"{0}/base.csv\"\n[run]\nstate_dir = \"{0}/state\"\n\
-             [promote]\nsoak_h = 1.0\nsensors_min = 0\n[log]\nlevel = \"warn\"\n{more_settings}",
-            folder.path().display()
-        );
-        std::fs::write(at("retrain.toml"), settings).unwrap();
-        succeed(&["keygen", "--out", &at("key")]);
-        let (data, out, key) = (at("base.csv"), at("champion.taphound"), at("key"));
-        succeed(&[
-            "train",
-            "--data",
-            &data,
-            "--out",
-            &out,
-            "--key",
-            &key,
-            "--with-learner",
-            "--n-models",
-            "8",
-            "--created",
-            "1",
-            "--novelty-trees",
-            "8",
-        ]);
-        let public: PublicKey = std::fs::read_to_string(at("key.pub")).unwrap().parse().unwrap();
-        let bytes = std::fs::read(&out).unwrap();
-        let champion = Artifact::read(&bytes, &Trust::none().with_key(public)).unwrap();
-        let world = World { folder, champion };
-        world.ok(&["register", "--model", &out]);
-        world.ok(&["promote", "--to", "production", "--force"]);
-        world
-    }
-
-    fn at(&self, name: &str) -> String {
-        path(self.folder.path(), name)
-    }
-
-    /// Runs a step by the world's settings and clock.
-    fn step(&self, args: &[&str], now: u64) -> (i32, Value, String) {
-        let (config, now) = (self.at("retrain.toml"), now.to_string());
-        let all: Vec<&str> =
-            args.iter().copied().chain(["--config", &config, "--now-ms", &now, "--json"]).collect();
-        let output = retrain(&all);
-        let facts = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code().unwrap(), facts, String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
-    #[track_caller]
-    fn ok(&self, args: &[&str]) -> Value {
-        let (code, facts, err) = self.step(args, NOW - 7_200_000);
-        assert_eq!(code, 0, "{args:?}: {err} {facts}");
-        facts
-    }
-
-    /// Flows of the kinds, one every ten seconds up to `until`, judged by `model` and labelled with the truth, or by `lie`.
-    fn traffic(&self, count: u64, until: u64, kinds: &[usize], by: impl Fn(u64) -> (&'static str, bool)) {
-        let table = EmbeddedTable::open(Path::new(&self.at("log.db"))).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            table.ensure().await.unwrap();
-            for n in 0..count {
-                let kind = kinds[(n % kinds.len() as u64) as usize];
-                let timestamp_ms = until - (count - n) * 10_000;
-                let features = flow(kind, n + timestamp_ms);
-                let prediction = self.champion.predict(&features);
-                let (labeller, lies) = by(n);
-                let truth = match (lies, KINDS[kind].0) {
-                    (true, "benign") => "dos",
-                    (true, _) => "benign",
-                    (false, truth) => truth,
-                };
-                let item = LogItem {
-                    key: Key {
-                        flow_id: format!("s1|10.0.0.{kind}-10.0.1.1-{}-443-6", n % 60_000),
-                        timestamp_ms,
-                    },
-                    uid: format!("{timestamp_ms:x}-{n:x}"),
-                    rev: 1,
-                    sensor_id: "s1".into(),
-                    content: String::new(),
-                    features: FEATURES
-                        .iter()
-                        .zip(features)
-                        .map(|(name, v)| ((*name).to_owned(), v))
-                        .collect(),
-                    label: if prediction.attack { "attack" } else { "benign" }.into(),
-                    category: prediction.category.to_string(),
-                    score: prediction.score,
-                    confidence: prediction.confidence,
-                    model_version: 1,
-                    schema: schema_id().into(),
-                    community_id: None,
-                    start_us: timestamp_ms * 1000,
-                    end_us: timestamp_ms * 1000,
-                    expires_at_s: None,
-                };
-                let label = TrueLabel {
-                    label: if truth == "benign" { "benign" } else { "attack" }.into(),
-                    category: (truth != "benign").then(|| truth.to_owned()),
-                    source: "api".into(),
-                    by: labeller.into(),
-                    at_ms: timestamp_ms + 1000,
-                    reason: None,
-                };
-                table.label(&item.key, &item.uid, &label, Some(&item)).await.unwrap();
-            }
-        });
-    }
-
-    /// Ten hours of what the champion knows, then two of what it does not.
-    fn drift(&self) {
-        self.traffic(600, NOW - 6_000_000, &[0, 1, 2, 3], |n| (["ann", "bob"][(n % 2) as usize], false));
-        self.traffic(400, NOW, &[0, NEW, 2, NEW, 5, NEW], |n| (["ann", "bob"][(n / 3 % 2) as usize], false));
-    }
-
-    fn run(&self, now: u64) -> (i32, Value, String) {
-        self.step(&["run"], now)
-    }
-}
 
 #[test]
 fn a_drift_becomes_a_better_production_model_and_can_be_taken_back() {
-    let world = World::new("");
+    drift_to_production(&World::embedded);
+}
+
+fn drift_to_production(make: Make<'_>) {
+    let world = make("");
     world.drift();
     let (code, facts, err) = world.run(NOW);
     assert_eq!(code, 0, "{err} {facts}");
@@ -235,7 +67,11 @@ fn a_drift_becomes_a_better_production_model_and_can_be_taken_back() {
 
 #[test]
 fn what_is_no_reason_to_retrain_ends_with_its_outcome() {
-    let world = World::new("");
+    no_reason(&World::embedded);
+}
+
+fn no_reason(make: Make<'_>) {
+    let world = make("");
     assert_eq!(world.run(NOW).0, 11, "no labels at all");
     world.traffic(150, NOW, &[0, 1, 2, 3], |_| ("ann", false));
     assert_eq!(world.run(NOW).0, 11, "too few");
@@ -249,7 +85,11 @@ fn what_is_no_reason_to_retrain_ends_with_its_outcome() {
 
 #[test]
 fn a_challenger_that_is_no_better_is_refused_and_not_tried_again() {
-    let world = World::new("[train]\nmargin = 0.95\n");
+    no_better(&World::embedded);
+}
+
+fn no_better(make: Make<'_>) {
+    let world = make("[train]\nmargin = 0.95\n");
     world.drift();
     let (code, facts, err) = world.run(NOW);
     assert_eq!(code, 13, "{err} {facts}");
@@ -263,14 +103,16 @@ fn a_challenger_that_is_no_better_is_refused_and_not_tried_again() {
 
 #[test]
 fn one_lying_labeller_is_left_out() {
-    let world = World::new("");
-    world.traffic(600, NOW - 6_000_000, &[0, 1, 2, 3], |n| (["ann", "bob"][(n % 2) as usize], false));
+    one_liar(&World::embedded);
+}
+
+/// A fifth of the labels comes from somebody who turns every other one.
+fn one_liar(make: Make<'_>) {
+    let world = make("");
+    let people = ["ann", "bob"];
+    world.traffic(600, NOW - 6_000_000, &[0, 1, 2, 3], |n| (people[(n % 2) as usize], false));
     let liar = |n: u64| {
-        if n.is_multiple_of(5) {
-            ("eve", n.is_multiple_of(2))
-        } else {
-            (["ann", "bob"][(n / 3 % 2) as usize], false)
-        }
+        if n.is_multiple_of(5) { ("eve", n.is_multiple_of(2)) } else { (people[(n / 3 % 2) as usize], false) }
     };
     world.traffic(400, NOW, &[0, NEW, 2, NEW, 5, NEW, NEW], liar);
     let (code, facts, err) = world.run(NOW);
@@ -281,40 +123,229 @@ fn one_lying_labeller_is_left_out() {
 }
 
 #[test]
-fn a_run_that_was_cut_off_goes_on_and_two_at_once_are_one() {
-    let world = World::new("");
+fn a_run_that_was_cut_off_goes_on_where_it_stopped() {
+    cut_off(&World::embedded);
+}
+
+fn cut_off(make: Make<'_>) {
+    let world = make("");
     world.drift();
-    // The registry is away half-way: a file is where its folder should be.
-    let (registry, aside) = (world.at("registry"), world.at("registry.aside"));
-    std::fs::rename(&registry, &aside).unwrap();
-    std::fs::write(&registry, "").unwrap();
-    let settings = std::fs::read_to_string(world.at("retrain.toml")).unwrap();
-    std::fs::write(world.at("retrain.toml"), settings + "\n").unwrap();
-    let (code, _, err) = world.step(&["run"], NOW);
-    assert!(code >= 64, "{code} {err}");
-    std::fs::remove_file(&registry).unwrap();
-    std::fs::rename(&aside, &registry).unwrap();
-    let lock = world.at("objects/cooldown/run.lock");
-    let free = std::fs::read_to_string(&lock).unwrap();
-    std::fs::write(&lock, "{\"holder\":\"other/1\",\"until_ms\":99999999999999}").unwrap();
-    let (code, _, err) = world.run(NOW + 1000);
-    assert!(code == 75 && err.contains("other/1"), "{code} {err}");
-    std::fs::write(&lock, free).unwrap();
+    // The registry goes away behind the drift check; nobody listens there.
+    world.set(
+        "20-away",
+        Some("[promote]\nautomatic = false\n[centre]\nregistry = \"mlflow+http://127.0.0.1:9\"\n"),
+    );
+    let (code, _, err) = world.run(NOW);
+    assert_eq!(code, 69, "{err}");
+    world.set("20-away", None);
+    let run = std::fs::read_dir(world.at("state/runs")).unwrap().next().unwrap().unwrap().path();
+    let stamp = |step: &str| std::fs::metadata(run.join(step)).unwrap().modified().unwrap();
+    let (fetched, merged) = (stamp("fetch.json"), run.join("merge.json").exists());
+    assert!(!merged, "merging needs the champion");
     let (code, facts, err) = world.run(NOW + 2000);
     assert_eq!(code, 0, "{err} {facts}");
-    assert_eq!(facts["promotion"]["serial"], 2);
+    assert_eq!((&facts["promotion"]["serial"], stamp("fetch.json")), (&2.into(), fetched), "fetched once");
+    assert_eq!(facts["run"].as_str(), run.to_str());
+}
+
+#[test]
+fn two_runs_at_once_are_one() {
+    two_at_once(&World::embedded);
+}
+
+fn two_at_once(make: Make<'_>) {
+    let world = make("");
+    world.drift();
+    world.put("cooldown/run.lock", b"{\"holder\":\"other/1\",\"until_ms\":99999999999999}");
+    let (code, _, err) = world.run(NOW + 1000);
+    assert!(code == 75 && err.contains("other/1"), "{code} {err}");
+    // Whoever does not renew it has died.
+    world.put("cooldown/run.lock", b"{\"holder\":\"other/1\",\"until_ms\":1}");
+    let both: Vec<Child> = (0..2).map(|_| start(&world, &["run", "--now-ms", &NOW.to_string()])).collect();
+    let mut codes: Vec<i32> =
+        both.into_iter().map(|child| child.wait_with_output().unwrap().status.code().unwrap()).collect();
+    codes.sort_unstable();
+    // The slower one finds the lock held, or comes when all is done.
+    assert!(codes[0] == 0 && [12, 75].contains(&codes[1]), "{codes:?}");
+    let versions = world.wait(async {
+        let registry = world.doors.registry.open().await.unwrap();
+        registry.versions(&world.champion.manifest().name).await.unwrap().len()
+    });
+    assert_eq!(versions, 2, "the champion and one challenger");
+}
+
+/// Starts the program by the world's settings.
+fn start(world: &World, args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taphound-retrain"));
+    command.args(args).args(["--config", &world.at("retrain.toml"), "--json"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
 fn a_corrupt_base_set_stops_the_run() {
-    let world = World::new("");
+    corrupt_base(&World::embedded);
+}
+
+fn corrupt_base(make: Make<'_>) {
+    let world = make("");
     let pinned = world.ok(&["dataset", "publish", &world.at("base.csv"), "--project", &world.at("project")]);
     let key = pinned["key"].as_str().unwrap();
     let out = world.at("pulled.csv");
     world.ok(&["pull-base", "--from", key, "--out", &out]);
     assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(world.at("base.csv")).unwrap());
-    let object = world.at(&format!("objects/{}", pinned["object"].as_str().unwrap()));
-    std::fs::write(&object, "damaged").unwrap();
+    world.put(pinned["object"].as_str().unwrap(), b"damaged");
     let (code, _, err) = world.step(&["pull-base", "--from", key, "--out", &out], NOW);
     assert!(code == 65 && err.contains("damaged"), "{code} {err}");
+    world.drift();
+    world.set("20-base", Some(&format!("[base]\nsource = \"{key}\"\n")));
+    let (code, _, err) = world.run(NOW);
+    assert!(code == 65 && err.contains("damaged"), "{code} {err}");
+}
+
+#[test]
+fn the_gate_stays_shut_when_the_canon_is_forgotten() {
+    canon(&World::embedded);
+}
+
+/// What the new model calls an attack, the canon says was benign all the time.
+fn canon(make: Make<'_>) {
+    let world = make("");
+    let mut rows = FEATURES.join(",") + ",category\n";
+    for n in 0..200u64 {
+        let kind = [3, NEW][(n % 2) as usize];
+        flow(kind, n).iter().for_each(|value| write!(rows, "{value},").unwrap());
+        writeln!(rows, "{}", if kind == NEW { "benign" } else { KINDS[kind].0 }).unwrap();
+    }
+    std::fs::write(world.at("canon.csv"), rows).unwrap();
+    world.set("20-canon", Some(&format!("[train]\ncanon = \"{}\"\n", world.at("canon.csv"))));
+    world.drift();
+    let (code, facts, err) = world.run(NOW);
+    assert_eq!(code, 13, "{err} {facts}");
+    let reasons = facts["train"]["reasons"].to_string();
+    assert!(reasons.contains("canon benign") && !reasons.contains("F1"), "{reasons}");
+    assert!(!reasons.contains("canon dos"), "what is still found is no reason: {reasons}");
+}
+
+#[test]
+fn sensors_move_a_canary_on_or_take_it_back() {
+    reports(&World::embedded);
+}
+
+fn reports(make: Make<'_>) {
+    let world = make("[promote]\nsensors_min = 1\n");
+    let name = world.champion.manifest().name.clone();
+    let train = |serial: &str| {
+        let (data, out, key) = (world.at("base.csv"), world.at("next.taphound"), world.at("key"));
+        let small = ["--n-models", "2", "--created", "1", "--novelty-trees", "0"];
+        let files =
+            ["train", "--data", &data, "--out", &out, "--key", &key, "--name", &name, "--serial", serial];
+        assert!(retrain(&[files.as_slice(), &small].concat()).status.success());
+        world.ok(&["register", "--model", &out]);
+        world.ok(&["promote"])
+    };
+    let told = |report: SensorReport| {
+        world.put(&report_key(&report.sensor_id), &serde_json::to_vec(&report).unwrap());
+        world.step(&["promote"], NOW)
+    };
+    let report = |serial: u64, health: &str| SensorReport {
+        sensor_id: "tap-1".into(),
+        at_ms: NOW - 1000,
+        health: health.into(),
+        reasons: vec!["packets are lost".into()],
+        model_version: serial,
+        ..SensorReport::default()
+    };
+    let canary = train("2");
+    assert_eq!(canary["channel"], "canary", "{canary}");
+    let (code, facts, _) = told(report(1, "ok"));
+    assert!(code == 0 && facts["what"].as_str().unwrap().contains("waits for reports"), "{facts}");
+    let (code, facts, _) = told(SensorReport { at_ms: NOW - 90_000_000, ..report(2, "ok") });
+    assert!(code == 0 && facts["moved"] == false, "yesterday's report says nothing of today: {facts}");
+    let (code, facts, _) = told(report(2, "degraded"));
+    assert_eq!((code, &facts["channel"], &facts["serial"]), (0, &"production".into(), &2.into()), "{facts}");
+
+    let canary = train("3");
+    let pin = Pin { digest: canary["digest"].as_str().unwrap().into(), version: 3, ..Pin::default() };
+    let pinned =
+        SensorReport { pinned: vec![Pin { reason: "all is an attack".into(), ..pin }], ..report(2, "ok") };
+    let (code, facts, _) = told(pinned);
+    assert!(code == 13 && facts["what"].as_str().unwrap().contains("all is an attack"), "{code} {facts}");
+    let (_, facts, _) = world.step(&["promote"], NOW);
+    assert!(
+        facts["what"].as_str().unwrap().contains("nothing to promote"),
+        "it does not come again: {facts}"
+    );
+
+    train("4");
+    let (code, facts, _) = told(report(4, "critical"));
+    assert!(code == 13 && facts["what"].as_str().unwrap().contains("packets are lost"), "{code} {facts}");
+    let (_, facts, _) = world.step(&["rollback"], NOW);
+    assert_eq!(
+        (&facts["serial"], &facts["was"]),
+        (&1.into(), &2.into()),
+        "production was never touched: {facts}"
+    );
+}
+
+#[test]
+fn traffic_that_moved_is_found_without_labels_where_asked() {
+    let world = World::embedded("");
+    let people = |n: u64| (["ann", "bob"][(n % 2) as usize], false);
+    world.traffic(500, NOW, &[0, 1, 2, 3], people);
+    // Nobody has looked at these: one kind of benign flow is all there is.
+    world.logs(3000, NOW, &[0]);
+    let (code, facts, err) = world.run(NOW);
+    assert_eq!((code, &facts["drift"]["drift_type"]), (10, &"none".into()), "not asked for: {err} {facts}");
+    world.set("20-asked", Some("[drift]\ndistribution = true\n"));
+    let (code, facts, err) = world.run(NOW);
+    assert_eq!(facts["drift"]["drift_type"], "distribution", "{err} {facts}");
+    // It learns nothing new from them, so the gate stays shut; and once is enough.
+    assert_eq!(code, 13, "{err} {facts}");
+    let (code, facts, _) = world.run(NOW + 60_000);
+    assert!(code == 10 && facts["reason"].as_str().unwrap().contains("dealt with"), "{facts}");
+}
+
+#[test]
+fn watch_goes_round_by_itself() {
+    let world = World::embedded("[run]\ninterval_s = 1\n[promote]\nsoak_h = 0.0005\n");
+    world.drift_until(now_ms());
+    let mut watch = start(&world, &["watch"]);
+    let mut moved = false;
+    for _ in 0..600 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        moved = world.wait(async {
+            let registry = world.doors.registry.open().await.unwrap();
+            let production = registry.aliased("model", "production").await;
+            production.is_ok_and(|version| version.is_some_and(|version| version.tags["serial"] == "2"))
+        });
+        if moved {
+            break;
+        }
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert!(moved, "a minute, and no new model in production");
+}
+
+#[allow(clippy::disallowed_methods, reason = "`watch` looks back from now")]
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_millis()).unwrap()
+}
+
+#[test]
+fn a_box_without_any_model_makes_its_first_champion() {
+    let world = World::embedded("");
+    // Nobody has ever registered a model under this name.
+    world.set("20-ours", Some("[model]\nname = \"ours\"\n"));
+    world.drift();
+    let (code, facts, err) = world.run(NOW);
+    assert_eq!(code, 0, "{err} {facts}");
+    assert_eq!((&facts["champion"]["first"], &facts["champion"]["serial"]), (&true.into(), &3.into()));
+    assert_eq!(
+        (&facts["promotion"]["channel"], &facts["promotion"]["serial"]),
+        (&"canary".into(), &4.into())
+    );
+    let (_, facts, _) = world.step(&["rollback"], NOW);
+    assert_eq!(facts["channel"], "canary", "the first champion stays: {facts}");
 }

@@ -5,6 +5,12 @@ mod circle;
 mod datasets;
 mod faults;
 mod models;
+mod real;
+mod steps;
+mod world;
+
+#[path = "../../../fleet/tests/servers/mod.rs"]
+mod servers;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
