@@ -24,6 +24,18 @@ build: setup ## build the programs into target/release
 demo: setup ## build, replay an attack capture and a benign one, show what was found
 	@scripts/demo
 
+demo-fleet: build ## a fleet that learns: traffic changes, errors rise, the centre retrains, every sensor swaps (no root, no server)
+	@scripts/setup demo
+	@scripts/demo-fleet
+
+proof-retrain: setup ## the whole circle on real servers (DynamoDB, S3, MLflow, DVC), every way it can go wrong, and the fleet of the demo on them
+	@scripts/setup demo
+	@scripts/setup servers
+	@scripts/setup dvc
+	cargo build --release --locked --workspace --bins
+	cargo test --release --locked -p retrain --test main -- --include-ignored --nocapture --test-threads=1 real::
+	@scripts/proof-retrain
+
 test: setup setup-test lint unit ## format, lints, every test, and a summary line a suite
 
 lint:
