@@ -13,8 +13,10 @@ use std::process::{Child, Command, Stdio};
 /// Makes a centre with these further settings.
 pub(crate) type Make<'a> = &'a dyn Fn(&str) -> World;
 
+type Story = fn(Make<'_>);
+
 /// Every story by its name.
-pub(crate) const STORIES: [(&str, fn(Make<'_>)); 9] = [
+pub(crate) const STORIES: [(&str, Story); 9] = [
     ("drift, retrain, gate, canary, production, rollback", drift_to_production),
     ("no labels, too few, no drift", no_reason),
     ("a worse challenger, tried once", no_better),
