@@ -32,12 +32,31 @@ variable "sensor_ca_pem" {
   type        = string
 }
 
-variable "oidc_provider_arn" {
-  description = "OIDC provider of the Kubernetes cluster."
+variable "own_cluster" {
+  description = "Make a network, a cluster and a database; false: an existing cluster is named below."
+  type        = bool
+  default     = false
+}
+
+variable "admin_cidrs" {
+  description = "Networks that may reach the own cluster's control plane; empty: none from outside."
+  type        = list(string)
+  default     = []
+}
+
+variable "trail_bucket_name" {
+  description = "A bucket for the audit trail; names are global."
   type        = string
+}
+
+variable "oidc_provider_arn" {
+  description = "OIDC provider of the existing Kubernetes cluster."
+  type        = string
+  default     = ""
 }
 
 variable "oidc_issuer_url" {
   description = "Its issuer."
   type        = string
+  default     = ""
 }

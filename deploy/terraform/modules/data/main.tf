@@ -27,6 +27,9 @@ resource "aws_kms_alias" "data" {
 
 # The account administers the key by IAM policies; nobody else is named here.
 data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:A key's policy speaks of that key alone, and without the account it could not be administered again
+  #checkov:skip=CKV_AWS_111:As above
+  #checkov:skip=CKV_AWS_356:As above
   statement {
     sid       = "AccountAdministers"
     actions   = ["kms:*"]
@@ -103,6 +106,8 @@ resource "aws_dynamodb_table" "log" {
 }
 
 resource "aws_s3_bucket" "data" {
+  #checkov:skip=CKV_AWS_18:CloudTrail's data events (modules/audit) tell who read and wrote what
+  #checkov:skip=CKV2_AWS_62:Nothing here is driven by events; sensors and pipeline ask when it suits them
   bucket = var.bucket_name
 }
 

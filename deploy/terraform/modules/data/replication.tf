@@ -14,6 +14,8 @@ resource "aws_kms_key" "replica" {
 }
 
 resource "aws_s3_bucket" "replica" {
+  #checkov:skip=CKV_AWS_18:Nobody reads or writes the copy but S3 itself, until the first region is gone
+  #checkov:skip=CKV2_AWS_62:Nothing here is driven by events
   count    = local.replicated
   provider = aws.replica
   bucket   = var.replica_bucket_name
@@ -49,6 +51,42 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "replica" {
       kms_master_key_id = aws_kms_key.replica[0].arn
     }
   }
+}
+
+# Expirations are not replicated: the copy forgets logs by itself.
+resource "aws_s3_bucket_lifecycle_configuration" "replica" {
+  count    = local.replicated
+  provider = aws.replica
+  bucket   = aws_s3_bucket.replica[0].id
+
+  rule {
+    id     = "logs"
+    status = "Enabled"
+    filter {
+      prefix = "logs/"
+    }
+    transition {
+      days          = 30
+      storage_class = "GLACIER_IR"
+    }
+    expiration {
+      days = var.logs_days
+    }
+  }
+
+  rule {
+    id     = "old-versions"
+    status = "Enabled"
+    filter {}
+    noncurrent_version_expiration {
+      noncurrent_days = 90
+    }
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  depends_on = [aws_s3_bucket_versioning.replica]
 }
 
 data "aws_iam_policy_document" "replication_trust" {

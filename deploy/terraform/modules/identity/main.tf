@@ -11,30 +11,21 @@ terraform {
   }
 }
 
-# A sensor adds rows and labels, reads labels of its own, writes logs and reports, and reads models. It deletes nothing.
-data "aws_iam_policy_document" "sensor" {
-  statement {
-    sid       = "Rows"
-    actions   = ["dynamodb:UpdateItem", "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:GetItem"]
-    resources = [var.table_arn]
+# What a sensor and the centre may do stands in deploy/iam, and is executed by the tests; the key that table and bucket are encrypted
+# with comes on top. A sensor writes and reads rows whose key begins with its own name, which is its certificate's.
+locals {
+  policies = {
+    for who in ["sensor", "centre"] : who => templatefile("${path.module}/../../../iam/${who}.json", {
+      table_arn   = var.table_arn
+      bucket_arn  = var.bucket_arn
+      objects_arn = var.bucket_arn
+      sensor_id   = "$${aws:PrincipalTag/x509Subject/CN}"
+    })
   }
+}
+
+data "aws_iam_policy_document" "key" {
   statement {
-    sid       = "Labels"
-    actions   = ["dynamodb:Query"]
-    resources = ["${var.table_arn}/index/by_label"]
-  }
-  statement {
-    sid       = "Write"
-    actions   = ["s3:PutObject"]
-    resources = [for prefix in ["logs", "health", "enrolment"] : "${var.bucket_arn}/${prefix}/*"]
-  }
-  statement {
-    sid       = "Read"
-    actions   = ["s3:GetObject"]
-    resources = [for prefix in ["models", "channels", "enrolment"] : "${var.bucket_arn}/${prefix}/*"]
-  }
-  statement {
-    sid       = "Key"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = [var.key_arn]
   }
@@ -86,37 +77,7 @@ resource "aws_iam_role" "sensor" {
 resource "aws_iam_role_policy" "sensor" {
   name   = "sensor"
   role   = aws_iam_role.sensor.id
-  policy = data.aws_iam_policy_document.sensor.json
-}
-
-# The retraining pipeline reads labelled rows and logs, and writes models, pointers, data sets and its lock.
-data "aws_iam_policy_document" "retrain" {
-  statement {
-    sid       = "LabelledRows"
-    actions   = ["dynamodb:Query", "dynamodb:Scan", "dynamodb:DescribeTable"]
-    resources = [var.table_arn, "${var.table_arn}/index/*"]
-  }
-  statement {
-    sid       = "List"
-    actions   = ["s3:ListBucket"]
-    resources = [var.bucket_arn]
-  }
-  statement {
-    sid       = "Objects"
-    actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["${var.bucket_arn}/*"]
-  }
-  # Compaction replaces small log files; the lock is given back. Models and pointers are never deleted.
-  statement {
-    sid       = "Tidy"
-    actions   = ["s3:DeleteObject"]
-    resources = [for prefix in ["logs", "locks"] : "${var.bucket_arn}/${prefix}/*"]
-  }
-  statement {
-    sid       = "Key"
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    resources = [var.key_arn]
-  }
+  policy = local.policies.sensor
 }
 
 # MLflow keeps its artifacts below one prefix.
@@ -134,16 +95,12 @@ data "aws_iam_policy_document" "mlflow" {
     actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
     resources = ["${var.bucket_arn}/mlflow/*"]
   }
-  statement {
-    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-    resources = [var.key_arn]
-  }
 }
 
 locals {
   issuer = trimprefix(var.oidc_issuer_url, "https://")
   pods = {
-    retrain = { account = "taphound-retrain", policy = data.aws_iam_policy_document.retrain.json }
+    retrain = { account = "taphound-retrain", policy = local.policies.centre }
     mlflow  = { account = "taphound-mlflow", policy = data.aws_iam_policy_document.mlflow.json }
   }
 }
@@ -173,6 +130,13 @@ resource "aws_iam_role" "pod" {
   for_each           = local.pods
   name               = "${var.name}-${each.key}"
   assume_role_policy = data.aws_iam_policy_document.pod_trust[each.key].json
+}
+
+resource "aws_iam_role_policy" "key" {
+  for_each = merge({ sensor = aws_iam_role.sensor.id }, { for name, role in aws_iam_role.pod : name => role.id })
+  name     = "key"
+  role     = each.value
+  policy   = data.aws_iam_policy_document.key.json
 }
 
 resource "aws_iam_role_policy" "pod" {

@@ -7,3 +7,8 @@ output "pod_role_arns" {
   description = "Annotations eks.amazonaws.com/role-arn of the service accounts."
   value       = { for name, role in aws_iam_role.pod : name => role.arn }
 }
+
+output "pipeline_role_arns" {
+  description = "The workflows' variables AWS_PLAN_ROLE and AWS_APPLY_ROLE."
+  value       = { for name, role in aws_iam_role.pipeline : name => role.arn }
+}

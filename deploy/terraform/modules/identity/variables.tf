@@ -38,3 +38,21 @@ variable "namespace" {
   type        = string
   default     = "taphound"
 }
+
+variable "github_repository" {
+  description = "OWNER/NAME whose pipelines may plan and apply; empty: none."
+  type        = string
+  default     = ""
+}
+
+variable "state_bucket_arn" {
+  description = "The bucket of states, which pipelines read and write."
+  type        = string
+  default     = ""
+}
+
+variable "apply_policy_arn" {
+  description = "What an apply from the environment `production` may do; empty: nothing can be applied from a pipeline."
+  type        = string
+  default     = ""
+}

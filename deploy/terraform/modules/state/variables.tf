@@ -1,0 +1,4 @@
+variable "bucket_name" {
+  description = "The bucket of states; names are global."
+  type        = string
+}
