@@ -115,6 +115,9 @@ test-deploy: ## everything in deploy/ and .github/ checked: rules, dashboards ag
 	cargo build --locked --workspace --bins
 	@scripts/test-deploy
 
+fleet: build ## a whole fleet on this machine: two sensors, agents, MLflow, AWS stand-ins, Prometheus, Grafana (needs Docker)
+	docker compose -p taphound -f deploy/compose/compose.yaml up --build -d
+
 FUZZ_SECONDS ?= 60
 fuzz: ## fuzz every target for FUZZ_SECONDS each (60)
 	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
