@@ -99,6 +99,7 @@ pub struct DriftWatch {
     in_window: f64,
     counted: VersionDrift,
     published_us: u64,
+    published_flows: u64,
 }
 
 impl DriftWatch {
@@ -126,6 +127,7 @@ impl DriftWatch {
             in_window: 0.0,
             counted: VersionDrift::default(),
             published_us: 0,
+            published_flows: 0,
         };
         watch.begin();
         watch
@@ -150,6 +152,7 @@ impl DriftWatch {
         let empty: Vec<Vec<f64>> = self.cells.iter().map(|cells| vec![0.0; cells.len()]).collect();
         (self.window, self.block) = (empty.clone(), empty);
         (self.usual, self.in_block, self.in_window) = (None, 0, 0.0);
+        self.published_flows = 0;
         self.counted = VersionDrift {
             version: artifact.manifest().serial,
             digest: artifact.digest().to_string(),
@@ -197,7 +200,15 @@ impl DriftWatch {
         }
     }
 
+    /// Nothing comes just now, and capture time may stand still: what was counted since the last time is shown all the same.
+    pub fn quiet(&mut self) {
+        if self.counted.flows != self.published_flows {
+            self.publish();
+        }
+    }
+
     fn publish(&mut self) {
+        self.published_flows = self.counted.flows;
         self.counted.psi = self.psi();
         let digest = &self.counted.digest;
         let known = self.board.load();

@@ -273,6 +273,7 @@ impl Writing<'_> {
         feature_names: &[&str],
         now_us: u64,
     ) -> rusqlite::Result<u64> {
+        let new = &after_the_last(transaction, new)?;
         transaction
             .prepare_cached(
                 "INSERT INTO labels (subject, label, category, reason, actor, source, at_us)
@@ -391,6 +392,17 @@ fn detection_flow_id(d: &crate::record::DetectionRow) -> String {
         port(d.dst_port),
         d.protocol
     )
+}
+
+/// The label, in a later millisecond than the last one of its subject: tables elsewhere tell labels apart by that alone, and the
+/// one given last has to win there too, also when two came at once or the clock was set back in between.
+fn after_the_last(transaction: &Transaction<'_>, new: &NewLabel) -> rusqlite::Result<NewLabel> {
+    let last: Option<i64> = transaction
+        .prepare_cached("SELECT at_us FROM labels WHERE subject = ?1 ORDER BY seq DESC LIMIT 1")?
+        .query_row([&new.subject], |row| row.get(0))
+        .optional()?;
+    let next_us = last.map_or(0, |at| (at.cast_unsigned() / 1_000).saturating_add(1).saturating_mul(1_000));
+    Ok(NewLabel { at_us: new.at_us.max(next_us), ..new.clone() })
 }
 
 fn flow_seq(connection: &Connection, subject: &str) -> rusqlite::Result<Option<i64>> {

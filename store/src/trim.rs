@@ -155,8 +155,8 @@ impl Round<'_, '_> {
     fn drop_rows(&mut self, class: Class, rows: u64, up_to: i64) -> rusqlite::Result<()> {
         let mut rows = rows;
         let tables = tables(class);
-        // Two tables of one class lose rows by turns, so that they age alike.
-        let share = if tables.len() > 1 { rows.div_ceil(2) } else { rows };
+        // Detections and their flows lose rows by turns, so that they age alike; of the outbox all plain flows go before an alert.
+        let share = if class == Class::Alerted { rows.div_ceil(2) } else { rows };
         for table in tables {
             rows -= self.drop_from(class, table, share.min(rows), up_to)?;
         }

@@ -65,6 +65,21 @@ fn traffic_like_the_training_data_is_calm_and_other_traffic_has_moved_without_a_
 }
 
 #[test]
+fn what_was_counted_shows_although_capture_time_stands_still() {
+    let desk = DriftDesk::new(DriftConfig::default());
+    let mut watch = desk.watch(serving());
+    show(&mut watch, 600, 1.0, 0);
+    assert_eq!(health(&desk).0.flows, 600);
+    for _ in 0..40 {
+        watch.observe(&[0.0; N_FEATURES], 0.9, true, 600_000_000);
+    }
+    watch.look(600_000_000);
+    assert_eq!(health(&desk).0.flows, 600, "time has not gone on");
+    watch.quiet();
+    assert_eq!(health(&desk).0.flows, 640);
+}
+
+#[test]
 fn another_model_begins_anew_and_the_one_before_is_remembered() {
     let desk = DriftDesk::new(DriftConfig::default());
     let slot = ModelSlot::new(Model::load(None).unwrap());

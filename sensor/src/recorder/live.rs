@@ -357,6 +357,11 @@ impl Recorder for LiveDesk {
         Ok(())
     }
 
+    fn quiet(&mut self) -> Result<(), Fault> {
+        self.outlets.drift.quiet();
+        Ok(())
+    }
+
     fn serving_changed(&mut self, serving: &Arc<Serving>) {
         self.serving = Arc::clone(serving);
         self.columns.model_version = serving.active.version();

@@ -90,3 +90,39 @@ fn a_store_without_an_outbox_queues_nothing() {
     store.label(&[rows::label(1, Label::Attack)], &NAMES, T0).unwrap();
     assert_eq!(rows::reader_of(&folder).counts().unwrap().outbox, [0, 0, 0]);
 }
+
+#[test]
+fn at_its_limit_plain_flows_make_room_before_any_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let limit = |rows_max| store::Limit { rows_max: Some(rows_max), ..store::Limit::default() };
+    let limits = |rows_max| store::Limits::default().with(store::Class::Outbox, limit(rows_max));
+    let mut store = rows::store(&folder).with_outbox("sensor-1").with_limits(limits(50));
+    let kinds = |n: u64| if n.is_multiple_of(5) { OutboxKind::Alert } else { OutboxKind::Flow };
+    store
+        .commit(&Batch { log: (0..100).map(|n| rows::log(n, kinds(n))).collect(), ..Batch::default() }, T0)
+        .unwrap();
+    while store.trim(1_000, T0).unwrap().more {}
+    assert_eq!(rows::reader_of(&folder).counts().unwrap().outbox, [0, 20, 30]);
+    let mut store = store.with_limits(limits(15));
+    while store.trim(1_000, T0).unwrap().more {}
+    assert_eq!(rows::reader_of(&folder).counts().unwrap().outbox, [0, 15, 0]);
+}
+
+#[test]
+fn the_label_given_last_is_later_in_every_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = rows::store(&folder).with_outbox("sensor-1");
+    store.commit(&Batch { flows: vec![rows::flow(3), rows::flow(4)], ..Batch::default() }, T0).unwrap();
+    // Twice within a millisecond, then with a clock that was set back by an hour.
+    let at = |label: Label, at_us: u64| store::record::NewLabel { at_us, ..rows::label(3, label) };
+    let given = [
+        at(Label::Attack, T0),
+        at(Label::Benign, T0 + 10),
+        at(Label::Unsure, T0 - 3_600_000_000),
+        rows::label(4, Label::Benign),
+    ];
+    store.label(&given, &NAMES, T0).unwrap();
+    let sent = rows::reader_of(&folder).outbox(OutboxKind::Label, 0, 10, usize::MAX).unwrap();
+    let times: Vec<u64> = sent.iter().map(|row| row.label_item().unwrap().labeled_at - T0 / 1_000).collect();
+    assert_eq!(times, [0, 1, 2, 0], "another flow's label keeps its own time");
+}
