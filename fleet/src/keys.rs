@@ -4,6 +4,8 @@
 pub const LOGS: &str = "logs/";
 /// Objects of model files begin so.
 pub const MODELS: &str = "models/";
+/// Schema of a row of logs that has no flow: a label that was given while its flow ran.
+pub const NO_FLOW: &str = "none";
 /// When the centre last retrained.
 pub const LAST_RETRAIN: &str = "cooldown/last_retrain_ts.txt";
 

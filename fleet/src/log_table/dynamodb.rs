@@ -1,5 +1,6 @@
 //! The table in DynamoDB. Every write but a first one carries the condition under which it may happen; nothing is read to decide it.
 
+mod checksum;
 mod item;
 mod pages;
 mod schema;
@@ -76,7 +77,8 @@ impl DynamoTable {
             profile: settings.profile.clone(),
             profile_file: settings.profile_file.clone(),
         };
-        let client = Client::new(&aws.load(&place).await?);
+        let config = aws_sdk_dynamodb::config::Builder::from(&aws.load(&place).await?);
+        let client = Client::from_conf(config.interceptor(checksum::CheckAnswers).build());
         Ok(Self { client, table: settings.table.clone(), place, by_scan: AtomicBool::new(false) })
     }
 

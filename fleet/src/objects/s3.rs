@@ -172,12 +172,10 @@ impl S3Store {
         if *when == PutIf::Always {
             return Ok(());
         }
-        let held = match self.client.head_object().bucket(&self.bucket).key(self.key(key)?).send().await {
-            Ok(answer) => Some(tag(answer.e_tag())),
-            Err(error) if status(&error) == Some(404) => None,
+        let held = match self.held(key).await {
             // Who may write but not look leaves it to the server.
-            Err(error) if status(&error) == Some(403) => return Ok(()),
-            Err(error) => return Err(self.error(key, &error)),
+            Err(DoorError::Denied { .. }) => return Ok(()),
+            held => held?,
         };
         let holds = match (when, &held) {
             (PutIf::Always, _) | (PutIf::Absent, None) => true,
@@ -185,6 +183,15 @@ impl S3Store {
             (PutIf::Unchanged(seen), Some(held)) => seen == held,
         };
         if holds { Ok(()) } else { Err(self.conflict(key)) }
+    }
+
+    /// The tag of the object that is there.
+    async fn held(&self, key: &str) -> Result<Option<ETag>, DoorError> {
+        match self.client.head_object().bucket(&self.bucket).key(self.key(key)?).send().await {
+            Ok(answer) => Ok(Some(tag(answer.e_tag()))),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(self.error(key, &error)),
+        }
     }
 
     fn conflict(&self, key: &str) -> DoorError {
@@ -333,7 +340,12 @@ impl ObjectStore for S3Store {
                 modified_ms: u64::try_from(modified_ms).unwrap_or(0),
             })
         };
-        Ok(Page { rows: answer.contents().iter().filter_map(head).collect(), next })
+        let mut rows: Vec<ObjectHead> = answer.contents().iter().filter_map(head).collect();
+        // Some servers that speak S3 leave the tags out of their lists.
+        for row in rows.iter_mut().filter(|row| row.etag.0.is_empty()) {
+            row.etag = self.held(&row.key).await?.unwrap_or_else(|| tag(None));
+        }
+        Ok(Page { rows, next })
     }
 
     async fn remove(&self, key: &str) -> Result<(), DoorError> {

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// A running server.
 pub(crate) struct Server {
     child: Child,
+    /// What started it, and where it says that it is there.
+    command: Command,
+    health: String,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// Its own folder: data and what it printed.
@@ -26,15 +29,41 @@ impl Server {
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
+    /// Kills it and starts it again at the same place. What it keeps in memory alone is gone.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.child = self.command.spawn().unwrap();
+        self.wait();
+    }
+
+    fn kill(&mut self) {
         // A server with workers is a process group; it goes as one.
         let group = format!("-{}", self.child.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Servers in Python take long to wake on a busy machine.
+    fn wait(&mut self) {
+        let printed = || std::fs::read_to_string(self.folder.path().join("printed")).unwrap_or_default();
+        for _ in 0..2400 {
+            if answers(self.address, &self.health) {
+                return;
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("{:?} ended with {status}: {}", self.command, printed());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{:?} did not answer: {}", self.command, printed());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -69,10 +98,19 @@ pub(crate) fn moto_with(environment: &[(&str, &str)]) -> Option<Server> {
 
 /// dynalite: DynamoDB.
 pub(crate) fn dynalite() -> Option<Server> {
+    dynalite_with(|_| Vec::new())
+}
+
+/// dynalite whose tables outlive a restart.
+pub(crate) fn dynalite_kept() -> Option<Server> {
+    dynalite_with(|folder| vec!["--path".into(), folder.join("tables").display().to_string()])
+}
+
+fn dynalite_with(more: impl Fn(&Path) -> Vec<String>) -> Option<Server> {
     let program = program("dynalite", "servers/node_modules/.bin/dynalite", "servers")?;
-    Some(start(&program, &[], "/", |port, _| {
+    Some(start(&program, &[], "/", |port, folder| {
         let port = port.to_string();
-        [
+        let mut arguments = [
             "--host",
             "127.0.0.1",
             "--port",
@@ -85,7 +123,9 @@ pub(crate) fn dynalite() -> Option<Server> {
             "50",
         ]
         .map(str::to_owned)
-        .to_vec()
+        .to_vec();
+        arguments.extend(more(folder));
+        arguments
     }))
 }
 
@@ -155,22 +195,10 @@ fn start(
     command.args(arguments(port, folder.path())).current_dir(folder.path()).envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
     let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], port)), folder };
-    // Servers in Python take long to wake on a busy machine.
-    for _ in 0..2400 {
-        if answers(server.address, health) {
-            return server;
-        }
-        if let Some(status) = server.child.try_wait().unwrap() {
-            panic!(
-                "{} ended with {status}: {}",
-                program.display(),
-                std::fs::read_to_string(&printed).unwrap()
-            );
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("{} did not answer: {}", program.display(), std::fs::read_to_string(&printed).unwrap());
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut server = Server { child, command, health: health.to_owned(), address, folder };
+    server.wait();
+    server
 }
 
 /// A port that was free a moment ago.
