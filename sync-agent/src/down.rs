@@ -7,7 +7,7 @@ pub mod gate;
 pub mod labels;
 pub mod models;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +37,31 @@ pub struct Follower {
     facts: Arc<Facts>,
     seen: BTreeMap<&'static str, ETag>,
     pointers: BTreeMap<&'static str, ChannelPointer>,
+    /// Refusals that have been logged.
+    told: BTreeSet<String>,
+}
+
+/// Something that was not taken.
+#[derive(Debug, Clone, PartialEq)]
+struct Refusal {
+    what: String,
+    /// Which one of its kind.
+    of: String,
+    reason: String,
+}
+
+impl Refusal {
+    /// What stays the same while time goes on.
+    fn shape(&self) -> String {
+        let reason: String = self.reason.chars().filter(|c| !c.is_ascii_digit()).collect();
+        format!("{} {}: {reason}", self.what, self.of)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.reason)
+    }
 }
 
 impl Follower {
@@ -64,6 +89,7 @@ impl Follower {
             facts,
             seen: BTreeMap::new(),
             pointers: BTreeMap::new(),
+            told: BTreeSet::new(),
         };
         for channel in follower.channels() {
             let known: Option<ChannelPointer> =
@@ -93,8 +119,8 @@ impl Follower {
         let trust = trust(&self.settings.keys_dir)?;
         let mut refusals = Vec::new();
         for channel in self.channels() {
-            if let Err(reason) = self.look(channel, &trust, now_s).await? {
-                refusals.push(format!("{channel} pointer: {reason}"));
+            if let Err((etag, reason)) = self.look(channel, &trust, now_s).await? {
+                refusals.push(Refusal { what: format!("{channel} pointer"), of: etag.0, reason });
             }
         }
         let wanted = self.wanted(&status.sensor_id, now_s).cloned();
@@ -111,22 +137,27 @@ impl Follower {
             && !self.is_pinned(&pointer)?
             && let Err(reason) = self.take(&pointer, &status, &trust, now_s).await?
         {
-            refusals.push(format!("model {}: {reason}", pointer.serial));
+            let (what, of) = (format!("model {}", pointer.serial), pointer.sequence.to_string());
+            refusals.push(Refusal { what, of, reason });
         }
         // All of them: a bad pointer must not hide behind a bad model that was wanted before it.
-        self.tell_refusal((!refusals.is_empty()).then(|| refusals.join("; ")));
+        self.tell_refusals(&refusals);
         Ok(())
     }
 
-    fn tell_refusal(&self, refusal: Option<String>) {
-        let mut facts = self.facts.lock();
-        if facts.down.refused != refusal {
-            match &refusal {
-                Some(reason) => tracing::error!(event = "model_refused", reason, "a model was not taken"),
-                None => tracing::info!(event = "model_refused_no_more", "nothing is refused any more"),
-            }
+    /// What is refused is read again at every look, and logged once: in its reason time may go on.
+    fn tell_refusals(&mut self, refusals: &[Refusal]) {
+        let shapes: BTreeSet<String> = refusals.iter().map(Refusal::shape).collect();
+        for refusal in refusals.iter().filter(|refusal| !self.told.contains(&refusal.shape())) {
+            let reason = refusal.to_string();
+            tracing::error!(event = "model_refused", reason, "a model was not taken");
         }
-        facts.down.refused = refusal;
+        if shapes.is_empty() && !self.told.is_empty() {
+            tracing::info!(event = "model_refused_no_more", "nothing is refused any more");
+        }
+        self.told = shapes;
+        let all: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+        self.facts.lock().down.refused = (!all.is_empty()).then(|| all.join("; "));
     }
 
     /// Reads one channel's pointer, and keeps it when it may be acted upon. The inner error is a refusal.
@@ -135,7 +166,7 @@ impl Follower {
         channel: Channel,
         trust: &Trust,
         now_s: u64,
-    ) -> Result<Result<(), String>, Trouble> {
+    ) -> Result<Result<(), (ETag, String)>, Trouble> {
         let key = keys::channel(&self.settings.model, channel.as_str());
         let seen = self.seen.get(channel.as_str());
         let object = match self.objects.poll(&key, seen, POINTER_BYTES_MAX).await? {
@@ -163,7 +194,7 @@ impl Follower {
                 Ok(Ok(()))
             }
             // It is read again at the next look: its time may come, and its refusal stays in sight.
-            Err(reason) => Ok(Err(reason)),
+            Err(reason) => Ok(Err((object.etag, reason))),
         }
     }
 

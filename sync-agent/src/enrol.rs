@@ -5,7 +5,6 @@
 //! copied is worth nothing once it is used, and the copy's owner shows.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,7 +21,7 @@ use crate::clock;
 use crate::config;
 use crate::doors::Doors;
 use crate::fault::Fault;
-use crate::report;
+use crate::{files, identity, report};
 
 /// A token begins so.
 pub const PREFIX: &str = "taphound-enrol-1:";
@@ -91,21 +90,21 @@ async fn redeem(arguments: &EnrollArgs) -> Result<(), Fault> {
         format!("{}\n[identity]\ntoken = \"{}\"\n", grant.sync_settings.trim_end(), grant.token);
     let config = config::load_with(&settings_file, &sync_settings, "the grant's settings")
         .map_err(|e| Fault::Config(e.to_string()))?;
-    let identity = identity(&config)?;
+    let identity = identity::find_or_make(&config)?;
     claim(&config, &grant, &identity).await?;
 
     let mut written = Vec::new();
     for line in &grant.keys {
         let key: PublicKey = line.parse().map_err(|e| Fault::BadData(format!("a key of the grant: {e}")))?;
         let path = config.down.keys_dir.join(format!("{}.pub", key.id()));
-        put(&path, &format!("{}\n", key.to_line()), 0o644)?;
+        files::put(&path, &format!("{}\n", key.to_line()), 0o644)?;
         written.push(path);
     }
     for (path, text) in [
         (settings_file.with_file_name("sync.d").join("enrolled.toml"), &sync_settings),
         (arguments.settings.join("conf.d").join("enrolled.toml"), &grant.sensor_settings),
     ] {
-        put(&path, text, 0o640)?;
+        files::put(&path, text, 0o640)?;
         written.push(path);
     }
     let text = if arguments.json {
@@ -215,23 +214,6 @@ fn check_time(grant: &Grant, now_s: u64, centre_s: Option<u64>) -> Result<Option
     Ok(skew)
 }
 
-/// The sensor's own key: made once, and never leaves this machine.
-fn identity(config: &config::Config) -> Result<SecretKey, Fault> {
-    let path = match config.identity.key_file.as_os_str().is_empty() {
-        true => config.agent.state_dir.join("identity.key"),
-        false => config.identity.key_file.clone(),
-    };
-    if let Ok(text) = std::fs::read_to_string(&path) {
-        return text.parse().map_err(|e| Fault::Config(format!("{}: {e}", path.display())));
-    }
-    let mut entropy = [0; 32];
-    getrandom::fill(&mut entropy)
-        .map_err(|e| Fault::Software(format!("no random numbers can be had ({e})")))?;
-    let key = SecretKey::from_entropy(entropy);
-    put(&path, &format!("{}\n", key.to_line()), 0o600)?;
-    Ok(key)
-}
-
 /// Puts the claim where there is none. One that is ours already is as good.
 async fn claim(config: &config::Config, grant: &Grant, identity: &SecretKey) -> Result<(), Fault> {
     let doors = Doors::open(&config.centre).await?;
@@ -264,23 +246,6 @@ async fn claim(config: &config::Config, grant: &Grant, identity: &SecretKey) -> 
         }
         Err(e) => Err(e.into()),
     }
-}
-
-/// Writes a file whole, with its mode from its first moment.
-fn put(path: &PathBuf, text: &str, mode: u32) -> Result<(), Fault> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let cannot = |e: std::io::Error| {
-        Fault::CannotCreate(format!("{}: cannot be written ({e}); run as root", path.display()))
-    };
-    if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
-        std::fs::create_dir_all(folder).map_err(cannot)?;
-    }
-    let partial = path.with_extension("partial");
-    let _ = std::fs::remove_file(&partial);
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&partial).map_err(cannot)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(cannot)?;
-    std::fs::rename(&partial, path).map_err(cannot)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod loops;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use fleet::ObjectStore;
+use model::artifact::SecretKey;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -23,7 +25,7 @@ use crate::up::archive::Archiver;
 use crate::up::encode::Encoder;
 use crate::up::pseudonym::Pseudonyms;
 use crate::up::{Trouble, Uploader};
-use crate::{logging, report};
+use crate::{identity, logging, report};
 use loops::{come_down, go_up, keep_reporting, tell};
 
 /// The parts that all loops share.
@@ -37,6 +39,8 @@ pub struct Agent {
     pub cursors: Arc<Mutex<Cursors>>,
     /// What `status` shows.
     pub facts: Arc<Facts>,
+    /// The sensor's own key, once it has been enrolled.
+    pub identity: Option<Arc<SecretKey>>,
 }
 
 impl Agent {
@@ -49,7 +53,10 @@ impl Agent {
         let cursors = Cursors::open(&folder, clock::now_us())?;
         let doors = Doors::open(&config.centre).await?;
         let facts = Arc::new(Facts::new(clock::now_us()));
-        Ok(Self { config: Arc::new(config), doors, cursors: Arc::new(Mutex::new(cursors)), facts })
+        let identity = identity::find(&config)?.map(Arc::new);
+        facts.lock().identity = identity.as_ref().map_or(String::new(), |key| key.public().id().to_string());
+        let (config, cursors) = (Arc::new(config), Arc::new(Mutex::new(cursors)));
+        Ok(Self { config, doors, cursors, facts, identity })
     }
 
     /// A connection of its own to the sensor.
@@ -110,6 +117,7 @@ impl Agent {
     async fn report(&self, sensor: &mut Sensor) -> Result<(), Trouble> {
         let told = report::tell(self, sensor).await;
         if let Some(objects) = &self.doors.objects {
+            self.check_identity(&**objects).await?;
             let sensor_id = self.facts.lock().sensor_id.clone();
             let revoked =
                 report::check_revocation(objects, &sensor_id, &trust(&self.config.down.keys_dir)?).await?;
@@ -126,6 +134,29 @@ impl Agent {
             }
         }
         told
+    }
+
+    /// A copy of an enrolled machine, and one that lost its key, show in the status. Looked at until the claim is found to be ours.
+    async fn check_identity(&self, objects: &dyn ObjectStore) -> Result<(), Trouble> {
+        let token = &self.config.identity.token;
+        if token.is_empty() || self.facts.lock().claim_is_ours {
+            return Ok(());
+        }
+        let found = match &self.identity {
+            Some(key) => identity::check_claim(objects, token, key).await?,
+            None => {
+                Err("these settings are of an enrolled sensor, and its key is not here; enrol it anew"
+                    .to_owned())
+            }
+        };
+        match found {
+            Ok(()) => {
+                self.facts.works("identity");
+                self.facts.lock().claim_is_ours = true;
+            }
+            Err(reason) => self.facts.trouble("identity", reason, true, clock::now_us()),
+        }
+        Ok(())
     }
 
     /// The time at the centre: this clock, put right by what the object store says, by little more than an hour at most.

@@ -58,6 +58,8 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// Id of the sensor's own key; empty where it has none.
+    pub identity: String,
     /// When it started, microseconds since the epoch.
     pub started_us: u64,
     /// When this was written, microseconds since the epoch.
@@ -68,6 +70,8 @@ pub struct Status {
     pub clock_skew_s: Option<i64>,
     /// The centre no longer wants this sensor, and why.
     pub revoked: Option<String>,
+    /// The token of the settings was claimed by this sensor's key.
+    pub claim_is_ours: bool,
     /// What goes up.
     pub up: UpStatus,
     /// What comes down.

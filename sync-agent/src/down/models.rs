@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleet::{DoorError, keys};
 use model::Artifact;
-use model::artifact::{ARTIFACT_BYTES_MAX, ArtifactError, ChannelPointer, Digest, Trust};
+use model::artifact::{ArtifactError, ChannelPointer, Digest, Trust};
 use serde_json::{Value, json};
 
 use super::Follower;
@@ -86,8 +86,8 @@ pub fn verify(
 }
 
 impl Follower {
-    /// A file of the control socket's frame; a larger model goes by its path, which the sensor must be able to read.
-    const BY_VALUE_MAX: usize = 11 << 20;
+    /// What fits into a frame of the control socket, which is the only way to the sensor.
+    pub(super) const MODEL_BYTES_MAX: usize = 11 << 20;
 
     /// Fetches, verifies and installs. The inner error is a refusal: it is told, and the model before goes on.
     pub(super) async fn take(
@@ -105,12 +105,7 @@ impl Follower {
         if let Err(e) = tokio::task::block_in_place(|| verify(&bytes, pointer, trust, now_s)) {
             return Ok(Err(e.to_string()));
         }
-        let by_path = bytes.len() > Self::BY_VALUE_MAX;
-        let file = if by_path {
-            json!({"path": self.shelf.file(&digest)})
-        } else {
-            json!({"bytes": STANDARD.encode(&bytes)})
-        };
+        let file = json!({"bytes": STANDARD.encode(&bytes)});
         if self.settings.shadow_minutes > 0
             && let Err(reason) = self.shadow(pointer, before, &file, now_s)?
         {
@@ -204,7 +199,7 @@ impl Follower {
 
     async fn download(&self, pointer: &ChannelPointer, digest: &str, to: &Path) -> Result<(), DoorError> {
         let key = keys::model(&pointer.name, pointer.serial, digest);
-        let most = ARTIFACT_BYTES_MAX as u64;
+        let most = Self::MODEL_BYTES_MAX as u64;
         let from_objects = self.objects.download(&key, to, most).await;
         let Err(absent @ DoorError::Absent { .. }) = from_objects else { return from_objects.map(|_| ()) };
         let Some(registry) = &self.registry else { return Err(absent) };

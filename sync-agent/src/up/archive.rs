@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fleet::log_table::{StoredItem, utc_day};
+use fleet::log_table::{Key, LogItem, StoredItem, UNKNOWN, utc_day};
 use fleet::objects::PutIf;
 use fleet::{DoorError, ObjectStore, keys};
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,7 @@ impl Plan {
 /// The files of a plan: one a schema, sensor and day. Their names follow from the plan alone.
 fn files(kind: OutboxKind, plan: &Plan, rows: &[&(u64, u64, Parcel)]) -> Vec<(String, Vec<StoredItem>)> {
     let mut by_day: BTreeMap<(String, String, String), Vec<StoredItem>> = BTreeMap::new();
-    for stored in rows.iter().filter_map(|(_, _, parcel)| stored(parcel)) {
+    for stored in rows.iter().map(|(_, _, parcel)| stored(parcel)) {
         let item = &stored.item;
         let day = utc_day(item.key.timestamp_ms);
         by_day.entry((item.schema.clone(), item.sensor_id.clone(), day)).or_default().push(stored);
@@ -167,11 +167,34 @@ fn files(kind: OutboxKind, plan: &Plan, rows: &[&(u64, u64, Parcel)]) -> Vec<(St
     by_day.into_iter().map(|(place, items)| (key(&place), items)).collect()
 }
 
-fn stored(parcel: &Parcel) -> Option<StoredItem> {
+fn stored(parcel: &Parcel) -> StoredItem {
     match parcel {
-        Parcel::Item(item) => Some(StoredItem { item: item.clone(), truth: None }),
-        Parcel::Label { item, truth, .. } => {
-            item.as_deref().map(|item| StoredItem { item: item.clone(), truth: Some(truth.clone()) })
+        Parcel::Item(item) => StoredItem { item: item.clone(), truth: None },
+        Parcel::Label { key, uid, sensor_id, truth, item } => {
+            let item = item.as_deref().cloned().unwrap_or_else(|| no_flow(key, uid, sensor_id));
+            StoredItem { item, truth: Some(truth.clone()) }
         }
+    }
+}
+
+/// What stands in a file for a flow that still ran when its label was given.
+fn no_flow(key: &Key, uid: &str, sensor_id: &str) -> LogItem {
+    LogItem {
+        key: key.clone(),
+        uid: uid.to_owned(),
+        rev: 0,
+        sensor_id: sensor_id.to_owned(),
+        content: String::new(),
+        features: BTreeMap::new(),
+        label: UNKNOWN.to_owned(),
+        category: UNKNOWN.to_owned(),
+        score: 0.0,
+        confidence: 0.0,
+        model_version: 0,
+        schema: keys::NO_FLOW.to_owned(),
+        community_id: None,
+        start_us: key.timestamp_ms.saturating_mul(1_000),
+        end_us: key.timestamp_ms.saturating_mul(1_000),
+        expires_at_s: None,
     }
 }
