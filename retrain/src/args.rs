@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 pub(crate) use steps::{
     ArchiveArgs, CheckDriftArgs, FetchArgs, ImportArgs, IncrementalArgs, MergeArgs, PreprocessArgs,
-    PromoteArgs, PublishArgs, PullBaseArgs, RegisterArgs, RollbackArgs, RunArgs,
+    PromoteArgs, PublishArgs, PullBaseArgs, RebuildArgs, RegisterArgs, RollbackArgs, RunArgs,
 };
 
 /// Train, join, measure and sign Taphound's models.
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Fleet(crate::fleet::FleetArgs),
     /// Make few large log files out of many small ones
     Compact(crate::compact::CompactArgs),
+    /// Make a lost log table or registry anew from the object store alone
+    Rebuild(RebuildArgs),
     /// Turn labelled flows from one form into another
     Dataset {
         #[command(subcommand)]

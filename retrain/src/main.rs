@@ -30,6 +30,7 @@ mod outcome;
 mod preprocess;
 mod promote;
 mod pull_base;
+mod rebuild;
 mod recipe;
 mod register;
 mod report;
@@ -82,6 +83,7 @@ fn obey(command: &Command) -> Result<Outcome, Failure> {
         Command::EnrollToken(args) => done(enroll_token::run(args)),
         Command::Fleet(args) => done(fleet::run(args)),
         Command::Compact(args) => done(compact::run(args)),
+        Command::Rebuild(args) => done(rebuild::run(args)),
         Command::Manual(args) => done(manual::run(args)),
         Command::Dataset { command } => done(dataset::run(command)),
     }

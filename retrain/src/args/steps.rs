@@ -231,6 +231,16 @@ pub(crate) struct RollbackArgs {
     pub(crate) serial: Option<u64>,
 }
 
+/// What to make anew.
+#[derive(Debug, Args)]
+pub(crate) struct RebuildArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Only this one
+    #[arg(long, value_parser = ["table", "registry"])]
+    pub(crate) only: Option<String>,
+}
+
 /// Input of `run` and `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
