@@ -54,7 +54,14 @@ test-ui: ## the page driven in headless Chromium: live alerts, labels, models, a
 test-doors: setup ## the doors on every real server they are tested on: moto, dynalite, s3s-fs, MLflow twice (5 minutes to set up)
 	@scripts/setup servers
 	@scripts/setup servers-s3
-	DOORS_PROOF=full cargo test --locked -p fleet -- --nocapture
+	DOORS_PROOF=full cargo nextest run --locked --workspace -E 'package(fleet)' --success-output final
+
+test-fleet: setup ## sensors, agents and a centre of real servers: ten minutes of faults and kills, a week without the centre (root; half an hour)
+	@scripts/setup servers
+	@scripts/setup servers-s3
+	@scripts/setup servers-syslog
+	cargo build --locked --workspace --bins
+	SENSOR_PROOF=full cargo nextest run --locked --workspace --profile proof -E 'package(tests) & test(/^fleet::/)' --test-threads 1 --success-output final --no-fail-fast
 
 test-api: build ## requests made up from the OpenAPI document against a served replay (schemathesis)
 	@scripts/test-api

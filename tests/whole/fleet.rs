@@ -2,10 +2,15 @@
 //!
 //! What counts afterwards: every label exactly once at the centre, every flow exactly once, nothing left in the outbox.
 
+mod centre;
+mod compaction;
 mod enrolment;
 mod faults;
 mod models;
+mod receivers;
 mod rows;
+mod trials;
+mod week;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -30,6 +35,12 @@ fn drop_in(place: &Place, case: &str, name: &str) {
     std::fs::rename(&beside, place.path("in").join(&name)).unwrap();
 }
 
+/// When the first packet of a capture was taken, epoch seconds.
+fn begins_s(case: &str) -> u32 {
+    let bytes = zstd::decode_all(std::fs::File::open(capture(case)).unwrap()).unwrap();
+    u32::from_le_bytes(bytes[24..28].try_into().unwrap())
+}
+
 /// Puts a capture into the folder as if it had been taken `later_s` seconds later: a sensor's time goes on.
 fn drop_in_later(place: &Place, case: &str, name: &str, later_s: u32) {
     let mut bytes = zstd::decode_all(std::fs::File::open(capture(case)).unwrap()).unwrap();
@@ -38,7 +49,7 @@ fn drop_in_later(place: &Place, case: &str, name: &str, later_s: u32) {
     let mut at = 24;
     while at < bytes.len() {
         let (seconds, captured) = (number(&bytes, at), number(&bytes, at + 8));
-        bytes[at..at + 4].copy_from_slice(&(seconds + later_s).to_le_bytes());
+        bytes[at..at + 4].copy_from_slice(&seconds.wrapping_add(later_s).to_le_bytes());
         at += 16 + captured as usize;
     }
     let beside = place.path(&format!("{name}.pcap"));

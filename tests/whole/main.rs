@@ -23,6 +23,9 @@ mod run;
 mod store;
 mod tidy;
 
+#[path = "../../fleet/tests/servers/mod.rs"]
+mod servers;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

@@ -1,6 +1,8 @@
 //! Models come down: a good one is put to work, every kind of bad one is refused with its reason, and one that misbehaves is taken
 //! back without anybody's help.
 
+use std::sync::Arc;
+
 use ::fleet::objects::PutIf;
 use ::fleet::{ObjectStore, keys};
 use model::artifact::digest::Digest;
@@ -12,30 +14,42 @@ use super::{Agent, configure, drop_in_later, place};
 use crate::repo;
 use crate::run::{Daemon, Place};
 
-const MODEL: &str = "ARF Baseline Model";
+pub(super) const MODEL: &str = "ARF Baseline Model";
 
 /// A centre that publishes models into the objects of a place.
-struct Publisher {
+pub(super) struct Publisher {
     runtime: tokio::runtime::Runtime,
-    objects: Box<dyn ObjectStore>,
+    pub(super) objects: Arc<dyn ObjectStore>,
     default: Artifact,
-    key: SecretKey,
+    pub(super) key: SecretKey,
     sequence: u64,
 }
 
 impl Publisher {
-    fn new(place: &Place) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    /// Into the objects of a place, whose sensor trusts it.
+    pub(super) fn new(place: &Place) -> Self {
         let settings: ::fleet::ObjectsSettings =
             format!("file:{}", place.path("objects").display()).parse().unwrap();
-        let objects = runtime.block_on(settings.open()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let publisher = Self::over(runtime.block_on(settings.open()).unwrap());
+        publisher.trusted_by(place);
+        publisher
+    }
+
+    pub(super) fn over(objects: Box<dyn ObjectStore>) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let objects = objects.into();
         let bytes = std::fs::read(repo().join("data/default.taphound")).unwrap();
         let default = Artifact::read(&bytes, &Trust::none().with_digest(Digest::of(&bytes))).unwrap();
         let key = SecretKey::from_entropy([7; 32]);
-        std::fs::create_dir_all(place.path("keys")).unwrap();
-        std::fs::write(place.path("keys/centre.pub"), key.public().to_line()).unwrap();
         Self { runtime, objects, default, key, sequence: 0 }
+    }
+
+    /// Gives a place the public key.
+    pub(super) fn trusted_by(&self, place: &Place) {
+        std::fs::create_dir_all(place.path("keys")).unwrap();
+        std::fs::write(place.path("keys/centre.pub"), self.key.public().to_line()).unwrap();
     }
 
     /// The default model under another serial, signed.
@@ -97,7 +111,12 @@ impl Publisher {
     }
 
     /// Publishes a good model.
-    fn publish(&mut self, channel: Channel, serial: u64, threshold: Option<f64>) -> ChannelPointer {
+    pub(super) fn publish(
+        &mut self,
+        channel: Channel,
+        serial: u64,
+        threshold: Option<f64>,
+    ) -> ChannelPointer {
         let key = self.key.clone();
         let bytes = self.model(serial, threshold, None, &key);
         let digest = Digest::of(&bytes);
