@@ -1,5 +1,7 @@
 //! The table as one SQLite file, for a sensor and its centre on one machine: several programs of one group may use it at once.
 
+mod together;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +44,7 @@ const TABLES: &str = "
 pub struct EmbeddedTable {
     place: String,
     connection: Arc<Mutex<Connection>>,
+    writes: Arc<together::Writes>,
 }
 
 /// Why a piece of work in the file ended without its answer.
@@ -77,28 +80,29 @@ impl EmbeddedTable {
         }
         let mut connection = Connection::open(path).map_err(|error| sqlite(&place, &error))?;
         prepare(&mut connection, &place).map_err(|trouble| trouble.at(&place))?;
-        Ok(Self { place, connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { place, connection: Arc::new(Mutex::new(connection)), writes: Arc::default() })
     }
 
-    /// Runs work in one transaction on a thread that may wait.
+    /// Runs work that changes something, all of it or nothing, on a thread that may wait. It is on the disk when this returns.
     async fn transact<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, DoorError> {
-        let (connection, place) = (Arc::clone(&self.connection), self.place.clone());
+        let outcome = self.writes.add(work);
+        let (connection, writes) = (Arc::clone(&self.connection), Arc::clone(&self.writes));
         crate::folders::blocking(move || {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let outcome = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(Trouble::from)
-                .and_then(|transaction| {
-                    let value = work(&transaction)?;
-                    transaction.commit()?;
-                    Ok(value)
-                });
-            outcome.map_err(|trouble| trouble.at(&place))
+            writes.carry_out(&mut connection);
+            Ok(())
         })
-        .await
+        .await?;
+        match outcome.await {
+            Ok(outcome) => outcome.map_err(|trouble| trouble.at(&self.place)),
+            Err(_) => {
+                let detail = "a write ended without its answer".to_owned();
+                Err(DoorError::Unavailable { place: self.place.clone(), detail, retry_after: None })
+            }
+        }
     }
 
     /// Runs a query on a thread that may wait; rows and where they go on.

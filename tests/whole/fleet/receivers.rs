@@ -23,10 +23,12 @@ const SECRET: &[u8] = b"a secret of the receiver";
 /// A request as it came: its headers in lower case, and its body.
 type Request = (BTreeMap<String, String>, Vec<u8>);
 
+/// Requests that were answered with 2xx, and how many there were at all.
+type Taken = Arc<Mutex<Vec<Request>>>;
+type Asked = Arc<Mutex<usize>>;
+
 /// Answers every request by `answer`, which is given how many came before it. Keeps those that it answered with 2xx.
-fn web(
-    answer: impl Fn(usize) -> String + Send + 'static,
-) -> (u16, Arc<Mutex<Vec<Request>>>, Arc<Mutex<usize>>) {
+fn web(answer: impl Fn(usize) -> String + Send + 'static) -> (u16, Taken, Asked) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (taken, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
