@@ -50,11 +50,11 @@ def prepare(repo, folder, begin_s, cases, taphound):
     return captures, truth
 
 
-def choose(truth, sensor):
+def choose(truth, sensor, begin_s):
     """Flows that are looked at: {flow: shown to people}. The same ones in every run, other ones on every sensor."""
     groups = collections.defaultdict(list)
     for key, (case, category) in truth.items():
-        draw = hashlib.sha256(f"{sensor} {key[0]} {key[1] % 1_000_000_000}".encode()).digest()
+        draw = hashlib.sha256(f"{sensor} {key[0]} {key[1] - begin_s * 1_000_000}".encode()).digest()
         groups[(case, category != "benign")].append((draw, key))
     chosen = {}
     for group in groups.values():

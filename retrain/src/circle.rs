@@ -173,7 +173,9 @@ impl Turn<'_> {
         lease: &mut Lease<'_>,
     ) -> Result<(Outcome, String), Failure> {
         let config = self.config;
-        let from = found.window_ts.or(found.first_drift_ts).unwrap_or(0);
+        // A drift that labels know nothing of has what the window has.
+        let lookback = check_drift::window_from(&Before::default(), config, now);
+        let from = found.window_ts.or(found.first_drift_ts).unwrap_or(lookback);
         let raw = folder.path("drift_raw.csv");
         let done = |value: Value| (value, Outcome::Done);
         let (fetched, outcome) = folder.step("fetch", lease, || {

@@ -31,7 +31,8 @@ fn plain_dvc_pulls_what_was_archived_and_published() {
         let world = World::on(servers, "");
         world.drift();
         let (raw, project) = (world.at("drift_raw.csv"), world.at("project"));
-        let fetched = world.step(&["fetch", "--from", "0", "--out", &raw], NOW);
+        let from = (NOW - 6_000_000).to_string();
+        let fetched = world.step(&["fetch", "--from", &from, "--out", &raw], NOW);
         assert_eq!(fetched.0, 0, "{fetched:?}");
         let archived = world.ok(&["archive", &raw, "--project", &project]);
         world.ok(&["dataset", "publish", &world.at("base.csv"), "--project", &project]);

@@ -185,6 +185,7 @@ impl World {
         let world = World { folder, champion, doors, name };
         world.settle();
         world.set("10-more", Some(more_settings));
+        world.wait(async { world.doors.table.open().await.unwrap().ensure().await.unwrap() });
         world.ok(&["register", "--model", &out]);
         world.ok(&["promote", "--to", "production", "--force"]);
         world
