@@ -1,5 +1,6 @@
 //! What lies in the sections of an artifact: zstd frames of MessagePack, bounded before they are unpacked.
 
+use super::LEARNER;
 use super::container::{decode, encode};
 use super::digest::Digest;
 use super::error::ArtifactError;
@@ -18,6 +19,8 @@ pub(crate) const PLAIN_BYTES_MAX: u64 = 512 << 20;
 /// The most a section may grow by unpacking, times its own size.
 const RATIO_MAX: u64 = 256;
 const LEVEL: i32 = 19;
+/// What a forest needs to go on learning is so much that packing it at the level above takes longer than a retrain.
+const LEARNER_LEVEL: i32 = 6;
 
 /// The model itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,7 +91,8 @@ pub(crate) fn pack<T: Serialize>(name: &'static str, value: &T) -> Result<(Secti
         });
     }
     // In one piece, so that the encoder knows the length and asks for no larger window.
-    let packed = zstd::bulk::compress(&plain, LEVEL)
+    let level = if name == LEARNER { LEARNER_LEVEL } else { LEVEL };
+    let packed = zstd::bulk::compress(&plain, level)
         .map_err(|fault| ArtifactError::Decode { part: name, fault: fault.to_string() })?;
     let section = Section {
         name: name.to_owned(),
