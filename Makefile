@@ -33,7 +33,8 @@ proof-retrain: setup ## the whole circle on real servers (DynamoDB, S3, MLflow, 
 	@scripts/setup servers
 	@scripts/setup dvc
 	cargo build --release --locked --workspace --bins
-	cargo test --release --locked -p retrain --test main -- --include-ignored --nocapture --test-threads=1 real::
+	cargo test --release --locked --workspace --test main -- --ignored --nocapture --test-threads=1 \
+		every_story_on_real_servers plain_dvc_pulls
 	@scripts/proof-retrain
 
 test: setup setup-test lint unit ## format, lints, every test, and a summary line a suite
