@@ -62,6 +62,7 @@ SENSOR = [
 DETECTION = [
     ("Alerts", [
         ("Alerts/s", "short", "lines", {"{{instance}}": f"rate(taphound_alerts_total{{{AT}}}{RATE})"}),
+        ("Alerts by category, an hour", "short", "lines", {"{{category}}": f"sum by (category) (increase(taphound_alerts_by_category_total{{{AT}}}[1h]))"}),
         ("Incidents, alerts and what was suppressed, an hour", "short", "lines", {
             "incidents": f"sum(increase(taphound_incidents_total{{{AT}}}[1h]))",
             "alerts": f"sum(increase(taphound_alerts_total{{{AT}}}[1h]))",

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A real sensor reads real captures, a real Prometheus scrapes it: every panel must show data, and the alerts must fire.
 
-    replayed.py --taphound target/debug/taphound [--serve PORT]
+    replayed.py --taphound target/debug/taphound [--serve] [--screenshots docs/dashboards]
 
 Beside the sensor run Debian's node_exporter (with the agent's status through textfile/taphound-sync-metrics) and
-Pushgateway (with a run that argo/report.sh reported). `--serve` leaves everything up, to look at. Prints one line a finding; exit
+Pushgateway (with a run that argo/report.sh reported). `--serve` leaves everything up, to look at; `--screenshots` draws some panels' queries
+by Prometheus' own page in Chromium (no Grafana is to be had from Debian). Prints one line a finding; exit
 code 1 when a panel has no data or an alert did not fire.
 """
 
@@ -82,15 +83,43 @@ class Rig:
     def sensor(self):
         (self.folder / "in").mkdir()
         (self.folder / "state").mkdir()
+        self.shadow_model()
         (self.folder / "taphound.toml").write_text(
             f'[sensor]\nid = "tap-1"\nstate_dir = "{self.folder}/state"\n'
             f'[capture]\ndirectory = "{self.folder}/in"\n'
             f'[control]\nsocket = "{self.folder}/control.sock"\n'
             f'[api]\nlisten = ["127.0.0.1:{self.ports["sensor"]}"]\nlegacy_open = true\n'
-            "[outbox]\nenabled = true\n"
+            f'[outbox]\nenabled = true\n[model]\nkeys_dir = "{self.folder}/keys"\n'
         )
         self.start("sensor", self.taphound, "run", "--config", self.folder / "taphound.toml")
         until("the sensor's /metrics", lambda: fetch(self.url("sensor", "/metrics")))
+
+    def ask(self, *words):
+        """The sensor's command line; its answer as JSON."""
+        done = subprocess.run([self.taphound, *words, "--socket", self.folder / "control.sock", "--json"], capture_output=True, text=True)
+        if done.returncode > 2:
+            raise SystemExit(f"taphound {' '.join(map(str, words))}: {done.stderr.strip()}")
+        return json.loads(done.stdout or "null")
+
+    def shadow_model(self):
+        """A small forest out of every hundredth row of the base set, signed by a key that the sensor trusts."""
+        (self.folder / "keys").mkdir()
+        rows = subprocess.run(["zstd", "-dcq", REPO / "data/base.csv.zst"], capture_output=True, check=True).stdout.splitlines(keepends=True)
+        (self.folder / "rows.csv").write_bytes(b"".join(rows[:1] + rows[100::100]))
+        retrain = self.taphound.with_name("taphound-retrain")
+        key = self.folder / "signing.key"
+        for words in (["keygen", "--out", key],
+                      ["train", "--data", "rows.csv", "--key", key, "--serial", "9", "--n-models", "3", "--out", "shadow.taphound"]):
+            subprocess.run([retrain, *words], cwd=self.folder, check=True, capture_output=True)
+        shutil.copy(f"{key}.pub", self.folder / "keys")
+
+    def label(self):
+        """What an analyst says: alerts were attacks, one was not, and other flows were not."""
+        alerts = [alert["id"] for alert in rows_of(self.ask("alerts", "--limit", "40"))]
+        self.ask("label", "--as", "attack", *alerts[1:])
+        self.ask("label", "--as", "benign", alerts[0])
+        flows = [flow["id"] for flow in rows_of(self.ask("flows", "--category", "benign", "--limit", "400"))]
+        self.ask("label", "--as", "benign", *flows)
 
     def around_it(self):
         """node_exporter with the agent's status, Pushgateway with a reported run, and Prometheus over all."""
@@ -148,6 +177,11 @@ class Rig:
         return set(names)
 
 
+def rows_of(answer):
+    """The rows of a page, whatever it calls them."""
+    return answer if isinstance(answer, list) else next(value for value in answer.values() if isinstance(value, list))
+
+
 def panels():
     """Every query of every dashboard, with Grafana's variables filled in as Grafana does."""
     for path in sorted((DEPLOY / "grafana/dashboards").glob("*.json")):
@@ -165,11 +199,8 @@ def declared():
     return set(re.findall(r'"(taphound_\w+)"', text)) | {f"taphound_{x}{y}" for x in ("packets", "flows", "detections") for y in ("", "_total")}
 
 
-# Only there with a shadow model, a model with reference quantiles and enough flows, or labels: named and counted, never silently passed.
+# Only there with enough flows: named and counted, never silently passed.
 NEEDS_MORE = {
-    "taphound_shadow_agreement_ratio": "a shadow model",
-    "taphound_label_merit_ratio": "labels",
-    "taphound_label_error_ratio": "labels",
     "taphound_drift_psi": "ten thousand flows",
     "taphound_drift_score_psi": "ten thousand flows",
 }
@@ -208,6 +239,43 @@ def check_panels(rig):
     return not empty and shown > 30
 
 
+# Of each board what says most, by the panels' titles.
+SHOWN = {
+    "sensor": ["Packets by what became of them", "Stages, p50 and p99", "Flows held"],
+    "detection": ["Alerts by category, an hour", "Mean score", "Recent labels: alerted flows"],
+    "fleet": ["Rows confirmed/s", "Models changed, a day"],
+    "centre": ["Outcome over time", "Model the fleet follows"],
+}
+
+
+def screenshots(rig, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    queries = {}
+    for board, title, query in panels():
+        queries.setdefault((board, title), query)
+    for board, titles in SHOWN.items():
+        asked = {}
+        for n, title in enumerate(titles):
+            asked |= {f"g{n}.expr": queries[board, title], f"g{n}.tab": "0", f"g{n}.range_input": "2m", f"g{n}.stacked": "0"}
+        url = rig.url("prometheus", f"/graph?{urllib.parse.urlencode(asked)}")
+        subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={rig.folder}/chromium",
+             f"--window-size=1200,{200 + 800 * len(titles)}", "--virtual-time-budget=20000", f"--screenshot={folder.resolve()}/{board}.png", url],
+            check=True, capture_output=True, timeout=120,
+        )
+
+
+def check_categories(rig):
+    """The alerts by category are all alerts, and there are several of them."""
+    [[_, apart]] = [s["value"] for s in rig.query("sum(taphound_alerts_total) - sum(taphound_alerts_by_category_total)")]
+    kinds = {s["metric"]["category"] for s in rig.query("taphound_alerts_by_category_total > 0")}
+    if float(apart) != 0 or len(kinds) < 3:
+        print(f"FAILED alerts by category: {apart} apart from all alerts, of {sorted(kinds)}")
+        return False
+    print(f"alerts: {', '.join(sorted(kinds))}, and by category as many as in all")
+    return True
+
+
 def check_alerts(rig):
     def firing():
         alerts = json.loads(fetch(rig.url("prometheus", "/api/v1/alerts")))["data"]["alerts"]
@@ -229,6 +297,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--taphound", required=True, type=pathlib.Path)
     arguments.add_argument("--serve", action="store_true", help="stay up afterwards")
+    arguments.add_argument("--screenshots", type=pathlib.Path, metavar="FOLDER")
     given = arguments.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"taphound-deploy-{os.getpid()}-"))
     rig = Rig(given.taphound.resolve(), folder)
@@ -236,9 +305,13 @@ def main():
     try:
         rig.sensor()
         rig.around_it()
+        rig.ask("model", "shadow", folder / "shadow.taphound")
         rig.replay()
         until("flows in Prometheus", lambda: rig.query('taphound_flows_total{term="scored"} > 3000'))
-        good = check_alerts(rig) & check_panels(rig)
+        rig.label()
+        good = check_alerts(rig) & check_categories(rig) & check_panels(rig)
+        if given.screenshots:
+            screenshots(rig, given.screenshots)
         if given.serve:
             print(f"Prometheus: {rig.url('prometheus', '/')}; Ctrl-C ends", flush=True)
             signal.pause()

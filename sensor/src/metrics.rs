@@ -6,6 +6,7 @@ mod health;
 
 use std::collections::BTreeMap;
 
+use model::Category;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, TextEncoder};
 
@@ -68,6 +69,11 @@ pub fn render(status: &Status) -> String {
         );
     }
     add("taphound_alerts_total", "Alerts shown.", COUNTER, one(status.traffic.alerts as f64));
+    let attacks = Category::ALL.into_iter().filter(|category| category.is_attack());
+    let of = |category: Category| status.traffic.alerts_by_category[category.index()] as f64;
+    let by_category =
+        attacks.map(|category| (vec![("category", category.to_string())], of(category))).collect();
+    add("taphound_alerts_by_category_total", "Alerts shown, by category.", COUNTER, by_category);
     add("taphound_incidents_total", "Incidents.", COUNTER, one(status.traffic.incidents as f64));
     add(
         "taphound_alerts_suppressed_total",

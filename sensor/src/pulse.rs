@@ -91,6 +91,11 @@ impl Pulse {
             traffic: Traffic {
                 flows_max: self.flows_max,
                 alerts: self.found.alerts.load(Ordering::Relaxed),
+                alerts_by_category: self
+                    .found
+                    .alerts_by_category
+                    .each_ref()
+                    .map(|n| n.load(Ordering::Relaxed)),
                 incidents: self.found.incidents.load(Ordering::Relaxed),
                 suppressed: self.found.suppressed.load(Ordering::Relaxed),
                 flows_not_kept: self.found.flows_not_kept.load(Ordering::Relaxed),

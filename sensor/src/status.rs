@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use model::Category;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -132,6 +133,9 @@ pub struct Traffic {
     pub flows_max: u64,
     /// Alerts since the start.
     pub alerts: u64,
+    /// The same by category, each at its `Category::index`: for metrics alone.
+    #[serde(skip)]
+    pub alerts_by_category: [u64; Category::COUNT],
     /// Incidents since the start.
     pub incidents: u64,
     /// Alerts that a suppression hid since the start.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
+use model::Category;
 use serde_json::json;
 use store::record::{AlertRow, Batch, FlowId, Judgement, LogItem, LogRow, OutboxKind, Settled};
 
@@ -31,6 +32,8 @@ use crate::writer::{flow_row, judgement, snapshot_row};
 pub struct Found {
     /// Alerts shown.
     pub alerts: AtomicU64,
+    /// The same by category, each at its [`Category::index`].
+    pub alerts_by_category: [AtomicU64; Category::COUNT],
     /// Alerts that a suppression hid.
     pub suppressed: AtomicU64,
     /// Incidents.
@@ -293,6 +296,7 @@ impl LiveDesk {
             return;
         }
         self.found.alerts.fetch_add(1, Ordering::Relaxed);
+        self.found.alerts_by_category[alert.category.index()].fetch_add(1, Ordering::Relaxed);
         let version = self.columns.model_version;
         let mut body = export::alert_object(alert, &incident.id, version);
         body["severity"] = severity.as_str().into();
