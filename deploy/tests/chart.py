@@ -140,6 +140,8 @@ def check_objects(name, things):
             for other in things if other["kind"] == "Service"
         ):
             yield f"{where}: watches no port of any service"
+        if kind == "Application" and spec["syncPolicy"]["automated"] != {"prune": True, "selfHeal": True}:
+            yield f"{where}: does not prune and heal by itself"
         if kind in CUSTOM:
             for field, value in spec.items():
                 if field not in CUSTOM[kind]:
