@@ -29,7 +29,7 @@ demo-scale: setup ## what a fleet costs its centre: 20 sensors and agents agains
 	cargo build --release --locked --workspace --bins
 	"$${XDG_CACHE_HOME:-$$HOME/.cache}/taphound/servers/venv/bin/python" deploy/scale/simulate.py --programs target/release --check
 
-fleet: build ## a fleet that learns: traffic changes, errors rise, the centre retrains, every sensor swaps (no root, no server)
+fleet: build ## a fleet that learns: traffic changes, errors rise, the centre retrains and decides (no root, no server)
 	@scripts/setup demo
 	@scripts/demo-fleet
 
