@@ -172,6 +172,9 @@ pub struct ReplayArgs {
     /// Judge every flow with this model, too, and show where the two differ and why
     #[arg(long, value_name = "FILE")]
     pub versus: Option<PathBuf>,
+    /// Suricata's eve.json of the same traffic: its alerts become witnesses of our incidents
+    #[arg(long, value_name = "FILE")]
+    pub corroborate: Option<PathBuf>,
     /// Write every flow to this file
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -11,6 +11,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use crate::corroborate::CorroborateConfig;
 use crate::detection::behaviour::Thresholds;
 use crate::detection::budget::BudgetConfig;
 use crate::drift::DriftConfig;
@@ -43,6 +44,8 @@ pub struct Config {
     pub drift: DriftConfig,
     /// The newest packets, kept encrypted for when they are asked for.
     pub evidence: EvidenceConfig,
+    /// Another engine whose alerts are joined with ours.
+    pub corroborate: CorroborateConfig,
     /// What the database keeps.
     pub store: Retention,
     /// What waits for the sync agent.
@@ -295,6 +298,8 @@ impl Default for Control {
 pub struct EveFile {
     /// File that gets one JSON object per alert (and flow, if asked), as Suricata's `eve.json`; empty: none.
     pub path: PathBuf,
+    /// Under whose field names.
+    pub format: EveFormat,
     /// Flows too, not only alerts.
     pub flows: bool,
     /// Turn the file over at this size in MiB; 0: leave that to logrotate and SIGUSR1.
@@ -305,8 +310,18 @@ pub struct EveFile {
 
 impl Default for EveFile {
     fn default() -> Self {
-        Self { path: PathBuf::new(), flows: false, rotate_mib: 100, keep: 5 }
+        Self { path: PathBuf::new(), format: EveFormat::Eve, flows: false, rotate_mib: 100, keep: 5 }
     }
+}
+
+/// Under whose field names events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EveFormat {
+    /// Suricata's EVE.
+    Eve,
+    /// The Elastic Common Schema.
+    Ecs,
 }
 
 /// `[log]`

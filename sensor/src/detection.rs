@@ -7,6 +7,7 @@ mod incident;
 pub mod incidents;
 pub mod policy;
 mod technique;
+pub mod witness;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod csv_rows;
+mod ecs;
 mod eve;
 mod json_lines;
 #[cfg(test)]
@@ -11,7 +12,8 @@ mod text;
 mod zeek;
 
 pub(crate) use calendar::time_of;
-pub(crate) use eve::{alert as eve_alert, flow as eve_flow};
+pub(crate) use ecs::{alert as ecs_alert, flow as ecs_flow, whole_incident as ecs_incident};
+pub(crate) use eve::{GENERATOR, alert as eve_alert, flow as eve_flow, witnesses as eve_witnesses};
 pub use json_lines::{alert_object, incident_object};
 
 use std::fs::File;
@@ -36,6 +38,8 @@ pub enum Format {
     Json,
     /// Suricata's EVE JSON: flows as they end, then alerts, then one line of counts.
     Eve,
+    /// The Elastic Common Schema: flows as they end, then alerts, then incidents.
+    Ecs,
     /// Zeek's conn.log, tab-separated.
     Zeek,
     /// Zeek's conn.log as JSON lines.
@@ -98,7 +102,7 @@ impl Export {
     pub fn create(path: &Path, format: Format, columns: RunColumns) -> Result<Self, Fault> {
         if columns.with_provisional && !format.knows_provisional() {
             return Err(Fault::Usage(
-                "--provisional: the formats of Suricata and Zeek have no place for flows that still live; \
+                "--provisional: the formats of Suricata, Zeek and Elastic have no place for flows that still live; \
                  use --format csv or json"
                     .to_owned(),
             ));
@@ -148,6 +152,7 @@ impl Export {
             Format::Csv => csv_rows::row(&mut self.line, row, &self.columns),
             Format::Json => json_lines::flow(&mut self.line, row, &self.columns),
             Format::Eve => eve::flow(&mut self.line, row, &self.columns),
+            Format::Ecs => ecs::flow(&mut self.line, row, &self.columns),
             Format::Zeek => zeek::row(&mut self.line, row, &self.columns),
             Format::ZeekJson => zeek::json_row(&mut self.line, row, &self.columns),
         }
@@ -178,6 +183,9 @@ impl Export {
             Format::Csv | Format::ZeekJson => {}
             Format::Json => {
                 incidents.for_each(|incident| json_lines::incident(&mut self.line, incident, model_version));
+            }
+            Format::Ecs => {
+                incidents.for_each(|incident| ecs::incident(&mut self.line, incident, &self.columns));
             }
             Format::Eve => {
                 incidents.for_each(|incident| eve::alerts(&mut self.line, incident, model_version));

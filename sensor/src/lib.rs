@@ -9,6 +9,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod control;
+pub mod corroborate;
 pub mod detection;
 pub mod doctor;
 pub mod drift;

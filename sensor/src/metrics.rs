@@ -1,5 +1,6 @@
 //! A status as Prometheus metrics. Names carry their units; every term of the accounting identities is there.
 
+mod corroboration;
 mod drift;
 mod evidence;
 mod health;
@@ -114,6 +115,7 @@ pub fn render(status: &Status) -> String {
     }
     drift::add_drift(&mut add, status);
     evidence::add_evidence(&mut add, status);
+    corroboration::add_corroboration(&mut add, status);
     health::add_health(&mut add, status);
     let by_class = |rows: &BTreeMap<String, u64>| {
         rows.iter().map(|(class, n)| (vec![("class", class.clone())], *n as f64)).collect()

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use flowmeter::EndReason;
 use store::Class;
 
+use crate::corroborate::Corroboration;
 use crate::drift::DriftDesk;
 use crate::evidence::Evidence;
 use crate::feed::Feed;
@@ -49,6 +50,8 @@ pub struct Pulse {
     pub drift: Arc<DriftDesk>,
     /// The newest packets on disk, where they are kept.
     pub evidence: Option<Evidence>,
+    /// Follows another engine's alerts.
+    pub corroboration: Option<Arc<Corroboration>>,
     /// What the appliance is heading for.
     pub health: HealthDesk,
     /// The feed.
@@ -108,6 +111,7 @@ impl Pulse {
             },
             host: HostStatus::now(),
             evidence: self.evidence.as_ref().map(Evidence::status).unwrap_or_default(),
+            corroboration: self.corroboration.as_ref().map(|c| c.status()).unwrap_or_default(),
             ..Status::default()
         };
         self.note_store(&mut status);

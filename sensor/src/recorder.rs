@@ -2,13 +2,14 @@
 
 mod live;
 
-pub use live::{BUDGET_STATE, Found, LiveDesk, Outlets};
+pub use live::{BUDGET_STATE, EveOutlet, Found, LiveDesk, Outlets};
 
 use flowmeter::{Context, EventKind, FlowEvent, FlowRecord};
 use store::Store;
 use store::record::{DetectionRow, IncidentRow, Settled};
 
 use crate::detection::detector::{Change, Opinionated};
+use crate::detection::witness::Heard;
 use crate::detection::{Detection, Detector, Incident, Reason};
 use crate::export::{Export, FlowRow};
 use crate::fault::Fault;
@@ -89,6 +90,12 @@ impl<'a> Desk<'a> {
     pub fn versus(self, other: Option<&'a Model>, sensor_id: &str) -> Self {
         let versus = other.map(|other| (Comparison::new(self.model, other), sensor_id.to_owned()));
         Self { versus, ..self }
+    }
+
+    /// Another engine's alerts become witnesses of what was found: once everything was, so that nothing depends on how fast
+    /// either came.
+    pub fn corroborate(&mut self, heard: Vec<Heard>) {
+        heard.into_iter().for_each(|alert| self.detector.incidents_mut().hear(alert));
     }
 
     /// Finishes the store.
@@ -214,5 +221,6 @@ fn incident_row(incident: &Incident) -> IncidentRow {
         score: incident.score,
         revised: incident.is_revised(),
         reasons: incident.reasons().iter().map(ToString::to_string).collect(),
+        witnesses: incident.witnesses.clone(),
     }
 }

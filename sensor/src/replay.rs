@@ -12,6 +12,7 @@ use flowmeter::MeterConfig;
 use store::Store;
 
 use crate::cli::ReplayArgs;
+use crate::corroborate::{self, CorroborateConfig};
 use crate::detection::Detector;
 use crate::detection::behaviour::Thresholds;
 use crate::detection::budget::{Budget, BudgetConfig, BudgetState};
@@ -40,6 +41,7 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
     let truth = arguments.labels.as_deref().map(Truth::read).transpose().map_err(one)?;
     let model = Model::load(arguments.model.as_deref()).map_err(one)?;
     let other = arguments.versus.as_deref().map(|file| Model::load(Some(file))).transpose().map_err(one)?;
+    let heard = arguments.corroborate.as_deref().map(corroborate::read_all).transpose().map_err(one)?;
     let kept_by_us = arguments.store.as_deref().filter(|_| arguments.serve.is_none());
     let store = open_store(kept_by_us).map_err(one)?;
     let progress = Progress::default();
@@ -61,8 +63,11 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
         .map_err(one)?;
     let meter = MeterConfig { dedupe: arguments.dedupe, ..MeterConfig::default() };
     let budget = BudgetConfig { incidents_a_day: arguments.budget, burn_in_s: arguments.burn_in };
-    let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default())
+    let mut detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default())
         .with_budget(Budget::new(budget, BudgetState::default()));
+    if heard.is_some() {
+        detector.incidents_mut().listen(CorroborateConfig::default().joining());
+    }
     let mut desk =
         Desk::new(&model, detector, store, export, truth).versus(other.as_ref(), &arguments.sensor_id);
 
@@ -77,6 +82,18 @@ pub fn run(arguments: &ReplayArgs) -> Result<(), Vec<Fault>> {
         read_all(&mut merged, filter, pace, &progress, feed);
     })
     .map_err(one)?;
+    if let Some((heard, malformed)) = heard {
+        if malformed > 0 {
+            let file = arguments.corroborate.as_deref().unwrap_or(Path::new("")).display().to_string();
+            faults.push(Fault::BadData(format!(
+                "{file}: {malformed} lines are no events of Suricata; the others were used"
+            )));
+        }
+        if let Some(served_desk) = &mut served_desk {
+            served_desk.corroborate(heard.clone());
+        }
+        desk.corroborate(heard);
+    }
     if let Some(served_desk) = &served_desk {
         served_desk.flush();
     }

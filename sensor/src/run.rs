@@ -199,6 +199,9 @@ fn end(sensor: Sensor) -> Result<(), Fault> {
     if let Some(inline) = sensor.inline {
         inline.end();
     }
+    if let Some(corroboration) = &sensor.corroboration {
+        corroboration.stop();
+    }
     sensor.writer.close();
     let found = &sensor.pulse.found;
     if let Ok(Some(reports)) = &outcome {

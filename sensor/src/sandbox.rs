@@ -54,6 +54,8 @@ fn paths(config: &Config, config_path: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     readable
         .extend([&config.api.tls_cert, &config.api.tls_key].into_iter().filter_map(|path| folder_of(path)));
     readable.retain(|path| !path.as_os_str().is_empty());
+    // What is rotated is another file in the same folder.
+    readable.extend(folder_of(&config.corroborate.eve));
     readable.extend(folder_of(config_path).or_else(|| folder_of(Path::new(DEFAULT_PATH))));
     let mut writable = vec![config.sensor.state_dir.clone(), PathBuf::from("/dev/null")];
     writable.extend(folder_of(&config.control.socket));

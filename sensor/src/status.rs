@@ -7,6 +7,7 @@ use model::Category;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::corroborate::CorroborationStatus;
 use crate::drift::{Drift, ModelHealth};
 use crate::evidence::{EvidenceStatus, Mode};
 use crate::health::{Appliance, Concern};
@@ -77,6 +78,8 @@ pub struct Status {
     pub drift: Drift,
     /// The newest packets on disk.
     pub evidence: EvidenceStatus,
+    /// Another engine whose alerts are joined with ours.
+    pub corroboration: CorroborationStatus,
     /// The database.
     pub store: StoreStatus,
     /// What is told to listeners.
@@ -321,6 +324,7 @@ impl Status {
                 count(e.failed)
             ));
         }
+        lines.extend((!self.corroboration.file.is_empty()).then(|| self.corroboration.line()));
         lines.extend(self.inline.decides().then(|| self.inline.line()));
         for (name, block) in [
             ("packets", &self.accounting.packets),

@@ -5,6 +5,7 @@ mod feedback;
 pub(crate) mod flow;
 mod outbox;
 mod packed;
+mod witness;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use feedback::{
 pub use flow::{FEATURES, FlowId, FlowRow, Judgement, NotOne, Sent, SnapshotRow, Source};
 pub use outbox::{LabelItem, LogItem, LogRow, OutboxKind, OutboxRow};
 pub(crate) use packed::{pack_features, unpack_features};
+pub use witness::Witness;
 
 /// How much something matters, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -207,4 +209,6 @@ pub struct IncidentRow {
     pub revised: bool,
     /// The strongest reasons, readable, strongest first.
     pub reasons: Vec<String>,
+    /// What other engines said of the same conversations.
+    pub witnesses: Vec<Witness>,
 }

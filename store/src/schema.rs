@@ -10,7 +10,11 @@ use crate::record::{Severity, cidr};
 const APPLICATION_ID: i64 = 0x5441_5048;
 
 /// One step a version; never edited once released, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("schema/version_1.sql"), include_str!("schema/version_2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/version_1.sql"),
+    include_str!("schema/version_2.sql"),
+    include_str!("schema/version_3.sql"),
+];
 
 /// The version this program writes.
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;

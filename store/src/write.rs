@@ -271,8 +271,9 @@ impl Writing<'_> {
     fn incident(&mut self, connection: &Connection, i: &IncidentRow) -> rusqlite::Result<()> {
         const COLUMNS: &str =
             "category = ?2, severity = ?3, source = ?4, target = ?5, port = ?6, first_us = ?7,
-            last_us = ?8, detections = ?9, alerts = ?10, score = ?11, revised = ?12, reasons = ?13";
-        let reasons = json(&i.reasons);
+            last_us = ?8, detections = ?9, alerts = ?10, score = ?11, revised = ?12, reasons = ?13,
+            witnesses = ?14";
+        let (reasons, witnesses) = (json(&i.reasons), json(&i.witnesses));
         let values = params![
             i.id,
             i.category,
@@ -287,11 +288,12 @@ impl Writing<'_> {
             i.score,
             i.revised,
             reasons,
+            witnesses,
         ];
         let inserted = connection
             .prepare_cached(
                 "INSERT INTO incidents (id, category, severity, source, target, port, first_us, last_us, detections, alerts,
-                 score, revised, reasons) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                 score, revised, reasons, witnesses) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                  ON CONFLICT (id) DO NOTHING",
             )?
             .execute(values)?;
@@ -300,7 +302,7 @@ impl Writing<'_> {
                 .prepare_cached(&format!("UPDATE incidents SET {COLUMNS} WHERE id = ?1"))?
                 .execute(values)?;
         } else {
-            self.tally.add(Class::Incidents, INCIDENT_BYTES + reasons.len());
+            self.tally.add(Class::Incidents, INCIDENT_BYTES + reasons.len() + witnesses.len());
         }
         Ok(())
     }
@@ -343,8 +345,8 @@ fn address(text: Option<&str>) -> rusqlite::Result<Option<Vec<u8>>> {
     .transpose()
 }
 
-fn json(reasons: &[String]) -> String {
-    serde_json::to_string(reasons).unwrap_or_default()
+fn json<T: serde::Serialize>(list: &[T]) -> String {
+    serde_json::to_string(list).unwrap_or_default()
 }
 
 fn pack_counters(flow: &FlowRow) -> Vec<u8> {

@@ -5,7 +5,9 @@
 mod api;
 mod bad_input;
 mod commands;
+mod corroboration;
 mod dependencies;
+mod ecs;
 mod exports;
 mod fleet;
 mod formats;

@@ -1,11 +1,13 @@
 //! The sensor as its users run it: `taphound run` as a process of its own, asked over its socket, told by signals, killed.
 
 mod disk;
+mod evidence;
 mod figures;
 mod files;
 mod kill;
 mod refused;
 mod scans;
+mod second_witness;
 mod wire;
 
 use std::io::{BufRead, BufReader};

@@ -56,7 +56,7 @@ pub(super) fn incidents(rows: &[Value]) -> String {
                 many(&i["dst_port"]),
                 text(&i["alerts"]),
                 text(&i["detections"]),
-                text(&i["reasons"][0]),
+                why(i),
                 text(&i["id"]),
             ]
         }),
@@ -201,4 +201,13 @@ fn number(value: &Value) -> String {
 
 fn time(value: &Value) -> String {
     value.as_u64().map_or(String::new(), time_of)
+}
+
+/// The strongest reason, and who else saw it.
+fn why(incident: &Value) -> String {
+    let first = text(&incident["reasons"][0]);
+    match incident["witnesses"][0]["engine"].as_str() {
+        Some(engine) if !first.contains(engine) => format!("{first} [{engine}, too]"),
+        _ => first,
+    }
 }

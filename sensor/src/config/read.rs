@@ -183,6 +183,7 @@ impl Config {
         wrong.extend(self.api.faults());
         wrong.extend(self.drift.faults());
         wrong.extend(self.evidence.faults());
+        wrong.extend(self.corroborate.faults(&self.eve.path));
         wrong.extend(self.inline.faults(&self.capture.interfaces));
         if wrong.is_empty() { Ok(()) } else { Err(ConfigFault(wrong.join("\n"))) }
     }

@@ -1,14 +1,18 @@
 //! One incident: what it is about, whom it met, how much it matters and why.
 
+mod witnessed;
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use model::Category;
 use sha2::{Digest, Sha256};
+use store::record::Witness;
 
 use super::budget::Held;
 use super::{BehaviourKind, Detection, Opinion, Reason, Scope, Technique};
+pub(super) use witnessed::JoinedBy;
 
 /// How much an incident matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +82,11 @@ impl<T: Ord + Copy> Few<T> {
         if self.seen.len() == 1 && !self.more { self.seen.first().copied() } else { None }
     }
 
+    /// It has been seen, or what has been seen was more than is remembered.
+    fn may_hold(&self, value: &T) -> bool {
+        self.more || self.seen.contains(value)
+    }
+
     /// How many there are, and whether that is a lower bound.
     #[must_use]
     pub fn count(&self) -> (usize, bool) {
@@ -116,6 +125,8 @@ pub struct Incident {
     pub targets: Few<IpAddr>,
     /// Victims' ports seen.
     pub ports: Few<u16>,
+    /// What other engines said of the same conversations, a rule each, in the order in which they spoke.
+    pub witnesses: Vec<Witness>,
     confirmed: bool,
     /// Strongest evidence of a behaviour counter, as a multiple of its threshold.
     evidence: f64,
@@ -161,6 +172,7 @@ impl Incident {
             sources: Few::default(),
             targets: Few::default(),
             ports: Few::default(),
+            witnesses: Vec::new(),
             confirmed: false,
             evidence: 0.0,
             standing: Standing::Undecided,
@@ -263,7 +275,8 @@ impl Incident {
         self.scope.port.or_else(|| self.ports.only())
     }
 
-    /// Why, in at most three reasons: what behaviour counters saw first, then what moved the strongest alert's score.
+    /// Why, in at most three reasons: what behaviour counters saw first, then what moved the strongest alert's score. A fourth
+    /// names another engine that saw it, too.
     #[must_use]
     pub fn reasons(&self) -> Vec<Reason> {
         const REASONS_MAX: usize = 3;
@@ -271,7 +284,8 @@ impl Incident {
         let strongest = self.alerts.iter().filter(|a| a.opinion == Opinion::Forest).min_by(|a, b| {
             (a.revised, -a.score).partial_cmp(&(b.revised, -b.score)).unwrap_or(Ordering::Equal)
         });
-        by_behaviour.chain(strongest).flat_map(|a| a.reasons.iter().cloned()).take(REASONS_MAX).collect()
+        let ours = by_behaviour.chain(strongest).flat_map(|a| a.reasons.iter().cloned()).take(REASONS_MAX);
+        ours.chain(self.other_witness()).collect()
     }
 
     pub(super) fn add(&mut self, detection: &Detection, shown: bool) {
@@ -373,6 +387,7 @@ impl Incident {
         // What was told of it was told under the id of `other`.
         self.untold |= other.untold.checked_shl(self.alerts.len() as u32).unwrap_or(0);
         self.alerts.extend(other.alerts.into_iter().take(room));
+        other.witnesses.into_iter().for_each(|witness| self.add_witness(witness));
     }
 
     /// Alerts that have come since [`Incident::told`].

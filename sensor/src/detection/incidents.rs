@@ -1,5 +1,7 @@
 //! Detections that are one story: grouped by category, actor and time.
 
+mod corroboration;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
@@ -7,6 +9,7 @@ use model::Category;
 
 use super::budget::Budget;
 use super::incident::Incident;
+use super::witness::{Waiting, WitnessSums};
 use super::{Detection, Reason, Scope};
 
 /// What an incident groups by, for a detection of the forest that no behaviour episode owns.
@@ -50,6 +53,11 @@ pub struct Incidents {
     budget: Budget,
     /// Packet time has come this far.
     now_us: u64,
+    /// What other engines have said that fits no incident yet; none when nobody listens to them.
+    waiting: Option<Waiting>,
+    /// Incidents that have grown since waiting witnesses were last held against them.
+    grown: Vec<usize>,
+    witnesses: WitnessSums,
 }
 
 impl Incidents {
@@ -81,6 +89,7 @@ impl Incidents {
         incident.add(&detection, shown);
         let id = incident.id.clone();
         self.decide(index);
+        self.note_growth(index);
         (Place { incident: index, shown }, detection, id)
     }
 
@@ -134,6 +143,7 @@ impl Incidents {
         }
         if let Some(&index) = self.open.get(&scope) {
             self.decide(index);
+            self.note_growth(index);
         }
     }
 
@@ -235,6 +245,7 @@ impl Incidents {
 
     /// Incidents shown that changed since the last call; and who was merged into whom, in that order.
     pub fn take_changes(&mut self, mut changed: impl FnMut(&Incident)) -> Vec<(String, String)> {
+        self.join_waiting();
         for incident in self.all.values_mut().filter(|i| i.changed && i.is_shown()) {
             incident.changed = false;
             changed(incident);

@@ -107,7 +107,9 @@ pub enum DriftState {
     Settling,
     /// Flows are like those the model was made of.
     Calm,
-    /// Flows have moved away from those the model was made of, or from what was usual here: it may be wrong more often.
+    /// Flows are unlike those the model was made of, and nothing has changed since it saw the first ones here.
+    Unlike,
+    /// Flows have moved away from what was usual here: it may be wrong more often.
     Moved,
     /// Labels show that it is wrong more often than it was.
     Failing,
@@ -120,6 +122,7 @@ impl DriftState {
         match self {
             Self::Settling => "settling",
             Self::Calm => "calm",
+            Self::Unlike => "unlike",
             Self::Moved => "moved",
             Self::Failing => "failing",
         }
@@ -155,22 +158,23 @@ impl Drift {
         let Some(psi) = &model.psi else {
             return Self { state: DriftState::Settling, reason: format!("{} flows judged", model.flows) };
         };
-        let moved = [
-            (psi.shift_max, psi.shift_feature.as_deref().unwrap_or_default(), "what was usual here"),
-            (psi.shift_score, "the score", "what was usual here"),
-            (Some(psi.max), psi.max_feature.as_str(), "the training data"),
-            (Some(psi.score), "the score", "the training data"),
+        let shifts = [
+            (psi.shift_max, psi.shift_feature.as_deref().unwrap_or_default()),
+            (psi.shift_score, "the score"),
         ];
-        let worst = moved.into_iter().find(|(value, ..)| value.is_some_and(|value| value >= psi_moved));
-        match worst {
-            Some((value, what, from)) => Self {
-                state: DriftState::Moved,
-                reason: format!("{what} has moved from {from} (PSI {:.2})", value.unwrap_or_default()),
-            },
-            None => Self {
-                state: DriftState::Calm,
-                reason: format!("largest PSI {:.2} ({})", psi.max, psi.max_feature),
-            },
+        let shifts = shifts.into_iter().filter_map(|(value, what)| Some((value?, what)));
+        let indices = [(psi.max, psi.max_feature.as_str()), (psi.score, "the score")];
+        let reaches = |(value, _): &(f64, &str)| *value >= psi_moved;
+        if let Some((value, what)) = shifts.clone().find(reaches) {
+            let reason = format!("{what} has moved from what was usual here (PSI {value:.2})");
+            return Self { state: DriftState::Moved, reason };
         }
+        if let Some((value, what)) = indices.into_iter().find(reaches) {
+            let reason =
+                format!("{what} is unlike the training data (PSI {value:.2}), as it was from the first");
+            return Self { state: DriftState::Unlike, reason };
+        }
+        let reason = format!("largest PSI {:.2} ({})", psi.max, psi.max_feature);
+        Self { state: DriftState::Calm, reason }
     }
 }

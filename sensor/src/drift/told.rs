@@ -22,10 +22,11 @@ impl DriftNews {
         if before == Some(now) {
             return None;
         }
-        let quiet = matches!(now.1, DriftState::Settling | DriftState::Calm);
+        let quiet = matches!(now.1, DriftState::Settling | DriftState::Calm | DriftState::Unlike);
         let same_model = before.is_some_and(|(version, _)| version == now.0);
-        let was_quiet =
-            before.is_none_or(|(_, state)| matches!(state, DriftState::Settling | DriftState::Calm));
+        let was_quiet = before.is_none_or(|(_, state)| {
+            matches!(state, DriftState::Settling | DriftState::Calm | DriftState::Unlike)
+        });
         if quiet && (was_quiet || !same_model) {
             return None;
         }

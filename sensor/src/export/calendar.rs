@@ -42,6 +42,11 @@ pub(super) fn eve_time(us: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+0000")
 }
 
+/// `2026-11-21T12:00:00.000000Z`.
+pub(super) fn ecs_time(us: u64) -> String {
+    eve_time(us).replace("+0000", "Z")
+}
+
 /// `2026-11-21 12:00:00`, for people.
 pub(crate) fn time_of(us: u64) -> String {
     let Moment { year, month, day, hour, minute, second, .. } = Moment::of(us);

@@ -14,6 +14,7 @@
 //! - `tcp.state` is what flags and the reason of the end tell; there are no `ts_max_regions` and `tc_max_regions`.
 //! - `alert.gid` is [`GENERATOR`], so that no `signature_id` is mistaken for a rule's. An alert about many sources, targets or
 //!   ports has no such field.
+//! - `event_type` `corroboration`: what other engines said of an incident (`docs/corroboration.md`).
 //! - Everything that Suricata has no field for is in the object `taphound`.
 
 use std::net::IpAddr;
@@ -29,7 +30,7 @@ use crate::detection::{Detection, Incident, Opinion, Severity, Technique};
 use crate::summary::Summary;
 
 /// Generator id of our alerts. Suricata's rules have 1, its decoders and preprocessors numbers below 200.
-const GENERATOR: u32 = 8_200;
+pub(crate) const GENERATOR: u32 = 8_200;
 
 #[derive(Serialize)]
 struct FlowEvent<'a> {
@@ -161,6 +162,9 @@ pub(super) fn alerts(line: &mut Vec<u8>, incident: &Incident, model_version: u64
     for alert in &incident.alerts {
         self::alert(line, alert, incident, model_version);
     }
+    if !incident.witnesses.is_empty() {
+        witnesses(line, incident);
+    }
 }
 
 /// Appends one alert.
@@ -228,6 +232,27 @@ fn alert_event(alert: &Detection, incident: &Incident, model_version: u64) -> Va
     event
 }
 
+/// Appends what other engines say of an incident: its own `event_type`, which tools that do not know it pass over.
+pub(crate) fn witnesses(line: &mut Vec<u8>, incident: &Incident) {
+    let mut event = json!({
+        "timestamp": eve_time(incident.last_us),
+        "event_type": "corroboration",
+        "taphound": {
+            "incident": incident.id,
+            "category": incident.scope.category.as_str(),
+            "severity": incident.severity().as_str(),
+            "witnesses": incident.witnesses,
+        },
+    });
+    let ends = [("src_ip", incident.source()), ("dest_ip", incident.target())];
+    for (name, address) in ends {
+        if let Some(address) = address {
+            event[name] = json!(address);
+        }
+    }
+    push(line, &event);
+}
+
 /// ATT&CK as rules carry it: lists of values without blanks.
 fn metadata(technique: Technique) -> Value {
     let word = |text: &str| [text.replace([' ', '-'], "_")];
@@ -273,7 +298,7 @@ fn flow_id(uid: &Uid) -> u64 {
     u64::from_be_bytes(first) >> 13
 }
 
-fn has_ports(number: u8) -> bool {
+pub(super) fn has_ports(number: u8) -> bool {
     matches!(number, protocol::TCP | protocol::UDP | protocol::SCTP)
 }
 

@@ -116,6 +116,7 @@ pub fn incident_object(incident: &Incident) -> Value {
         "alerts": incident.alerts.len(),
         "revised": incident.is_revised(),
         "score": incident.score,
+        "witnesses": incident.witnesses,
         "reasons": incident.reasons().iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -52,11 +52,11 @@ const CLEARED_MAX: usize = 8_192;
 impl Watch {
     /// A watch that hands over to `news`.
     #[must_use]
-    pub fn new(settings: &Inline, snapshots: &[u32], news: Sender<News>, board: Arc<Board>) -> Self {
+    pub fn new(settings: &Inline, news: Sender<News>, board: Arc<Board>) -> Self {
         Self {
             news,
             board,
-            witness: Witness::new(snapshots),
+            witness: Witness::new(),
             thresholds: settings.threshold.clone(),
             strength: settings.strength,
             provisional: settings.provisional,

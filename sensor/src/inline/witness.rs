@@ -10,7 +10,7 @@ mod tests;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
-use flowmeter::{EndReason, EventKind, FlowEvent, FlowRecord};
+use flowmeter::{EventKind, FlowEvent, FlowRecord};
 use lru::LruCache;
 
 use super::suspicion::Proof;
@@ -19,14 +19,17 @@ use super::suspicion::Proof;
 const SOURCES_MAX: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
 /// Half of the time looked back at.
 const HALF_US: u64 = 60_000_000;
-/// Place of FIN among a direction's flag counts.
+/// Running flows that have been counted as proven. Beyond it the least recent may count twice.
+const COUNTED_MAX: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
+/// Places among a direction's flag counts.
 const FIN: usize = 0;
+const SYN: usize = 1;
 
 /// Sources and what is known of them.
 pub(super) struct Witness {
     sources: LruCache<IpAddr, Known>,
-    /// Packets at which a running flow first has a record.
-    first_snapshot: u32,
+    /// Flows that have been counted as proven, by the number of their first packet.
+    counted: LruCache<u64, ()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,15 +51,14 @@ impl Known {
 }
 
 impl Witness {
-    pub(super) fn new(snapshots: &[u32]) -> Self {
-        let first_snapshot = snapshots.iter().copied().min().unwrap_or(u32::MAX);
-        Self { sources: LruCache::new(SOURCES_MAX), first_snapshot }
+    pub(super) fn new() -> Self {
+        Self { sources: LruCache::new(SOURCES_MAX), counted: LruCache::new(COUNTED_MAX) }
     }
 
     /// Takes an event in.
     pub(super) fn observe(&mut self, event: &FlowEvent, record: Option<&FlowRecord>) {
         let began = event.kind == EventKind::Started;
-        let proven = record.is_some_and(|record| self.is_first_record(event, record) && is_proven(record));
+        let proven = record.is_some_and(|record| self.is_newly_proven(record));
         if !began && !proven {
             return;
         }
@@ -83,23 +85,19 @@ impl Witness {
         (sum, known.encapsulated)
     }
 
-    /// A flow may have several records; it counts once, with the first that can know.
-    fn is_first_record(&self, event: &FlowEvent, record: &FlowRecord) -> bool {
-        let short = record.forward.packets + record.backward.packets < u64::from(self.first_snapshot);
-        record.segment == 0
-            && match event.kind {
-                EventKind::Snapshot(packets) => packets == self.first_snapshot,
-                EventKind::Closed => short,
-                EventKind::Ended(reason) => short && !matches!(reason, EndReason::Fin | EndReason::Rst),
-                _ => false,
-            }
+    /// A flow may have several records; it counts once, with the first that proves it. (Where each direction is captured by
+    /// an interface of its own, one may come much earlier than the other: an early record may know only half of it.)
+    fn is_newly_proven(&mut self, record: &FlowRecord) -> bool {
+        record.segment == 0 && is_proven(record) && self.counted.put(record.first_seq, ()).is_none()
     }
 }
 
-/// The other side sent data, or ended a connection that stood: the initiator has heard its sequence number.
+/// The other side sent data, or ended a connection that stood: the initiator has heard its sequence number. The beginning was
+/// seen of both sides, in whichever order the two interfaces brought it.
 pub(super) fn is_proven(record: &FlowRecord) -> bool {
     record.key.protocol() == 6
-        && record.began_with_syn
+        && record.forward.flags[SYN] > 0
+        && record.backward.flags[SYN] > 0
         && record.forward.packets >= 2
         && (record.backward.bytes > 0 || record.backward.flags[FIN] > 0)
 }

@@ -12,7 +12,7 @@ type Add<'a> = dyn FnMut(&str, &str, MetricType, Vec<Sample<'_>>) + 'a;
 pub(super) fn add_drift(add: &mut Add<'_>, status: &Status) {
     use MetricType::{COUNTER, GAUGE};
     let state = match status.drift.state {
-        DriftState::Settling | DriftState::Calm => 0.0,
+        DriftState::Settling | DriftState::Calm | DriftState::Unlike => 0.0,
         DriftState::Moved => 1.0,
         DriftState::Failing => 2.0,
     };

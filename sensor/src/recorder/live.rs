@@ -1,5 +1,6 @@
 //! The recorder of a running sensor: judges every event, offers rows to the writer and news to the feed, and never waits.
 
+mod hearing;
 mod outlets;
 
 use std::collections::{HashMap, HashSet};
@@ -11,7 +12,7 @@ use model::Category;
 use serde_json::json;
 use store::record::{AlertRow, Batch, FlowId, Judgement, LogItem, LogRow, OutboxKind, Settled};
 
-pub use outlets::Outlets;
+pub use outlets::{EveOutlet, Outlets};
 
 use super::{detection_row, incident_row};
 use crate::detection::budget::BudgetState;
@@ -66,6 +67,8 @@ pub struct LiveDesk {
 struct Told {
     at_us: u64,
     severity: Severity,
+    /// Rules of another engine that speak of it.
+    witnesses: usize,
 }
 
 /// Where the store keeps what the alert budget has to remember.
@@ -177,6 +180,7 @@ impl LiveDesk {
 
     /// Takes what the detector has changed to the store and to listeners.
     fn pass_on(&mut self) {
+        self.hear();
         let version = self.serving.active.version();
         for change in self.detector.take_changes() {
             match change {
@@ -206,10 +210,10 @@ impl LiveDesk {
         }
         self.batch.merged.extend(merged);
         self.outlets.writer.offer(std::mem::take(&mut self.batch));
-        if let Some((eve, _)) = &self.outlets.eve
+        if let Some(eve) = &self.outlets.eve
             && !self.eve_lines.is_empty()
         {
-            eve.write(std::mem::take(&mut self.eve_lines));
+            eve.file.write(std::mem::take(&mut self.eve_lines));
         }
     }
 
@@ -230,8 +234,10 @@ impl LiveDesk {
     fn tell_incident(&mut self, incident: &Incident) {
         let severity = incident.severity();
         let known = self.told.get(&incident.id);
+        let witnesses = incident.witnesses.len();
+        let another = witnesses > known.map_or(0, |told| told.witnesses);
         let due = known.is_none_or(|told| {
-            severity > told.severity || self.now_us.saturating_sub(told.at_us) >= INCIDENT_EVERY_US
+            another || severity > told.severity || self.now_us.saturating_sub(told.at_us) >= INCIDENT_EVERY_US
         });
         if known.is_none() {
             self.found.incidents.fetch_add(1, Ordering::Relaxed);
@@ -247,7 +253,10 @@ impl LiveDesk {
             self.tell_alert(alert, incident, severity);
         }
         let at_us = if due { self.now_us } else { known_at(&self.told, &incident.id) };
-        self.told.insert(incident.id.clone(), Told { at_us, severity });
+        self.told.insert(incident.id.clone(), Told { at_us, severity, witnesses });
+        if let Some(eve) = self.outlets.eve.as_ref().filter(|_| another) {
+            eve.witnesses(&mut self.eve_lines, incident, &self.columns);
+        }
         if due {
             let body = export::incident_object(incident);
             self.outlets.telling.tell(Notice { topic: Topic::Incident, severity: Some(severity), body });
@@ -301,8 +310,8 @@ impl LiveDesk {
         let mut body = export::alert_object(alert, &incident.id, version);
         body["severity"] = severity.as_str().into();
         self.outlets.telling.tell(Notice { topic: Topic::Alert, severity: Some(severity), body });
-        if self.outlets.eve.is_some() {
-            export::eve_alert(&mut self.eve_lines, alert, incident, version);
+        if let Some(eve) = &self.outlets.eve {
+            eve.alert(&mut self.eve_lines, alert, incident, &self.columns);
         }
     }
 }
@@ -338,9 +347,9 @@ impl Recorder for LiveDesk {
                 self.outlets.drift.observe(&record.features(), forest.score, forest.attack, self.now_us);
                 self.keep_flow(record, context, scored, verdict);
                 self.tell_prediction(record, scored, verdict);
-                if let Some((_, true)) = &self.outlets.eve {
+                if let Some(eve) = self.outlets.eve.as_ref().filter(|eve| eve.flows) {
                     let row = FlowRow { record, context, stage: event.kind, scored, verdict, truth: None };
-                    export::eve_flow(&mut self.eve_lines, &row, &self.columns);
+                    eve.flow(&mut self.eve_lines, &row, &self.columns);
                 }
             }
             EventKind::Snapshot(packets) if self.budget.allows(self.now_us) => {
@@ -363,6 +372,9 @@ impl Recorder for LiveDesk {
 
     fn quiet(&mut self) -> Result<(), Fault> {
         self.outlets.drift.quiet();
+        if self.outlets.hearing.is_some() {
+            self.pass_on();
+        }
         Ok(())
     }
 

@@ -14,9 +14,11 @@ use tokio::sync::watch;
 use crate::api::{self, Listeners};
 use crate::cli::ReplayArgs;
 use crate::config::Api;
+use crate::corroborate::CorroborateConfig;
 use crate::detection::Detector;
 use crate::detection::behaviour::Thresholds;
 use crate::detection::policy::Policy;
+use crate::detection::witness::Heard;
 use crate::drift::{DriftConfig, DriftDesk};
 use crate::fault::Fault;
 use crate::feed::{Feed, Notice, Topic};
@@ -78,8 +80,12 @@ impl Served {
             watch: None,
             outbox_share: None,
             drift: drift.watch(slot.load()),
+            hearing: None,
         };
-        let detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default());
+        let mut detector = Detector::new(&arguments.sensor_id, Policy, Thresholds::default());
+        if arguments.corroborate.is_some() {
+            detector.incidents_mut().listen(CorroborateConfig::default().joining());
+        }
         let desk = LiveDesk::new(outlets, detector, slot.load(), Arc::clone(&found));
         let look = Look {
             sensor_id: arguments.sensor_id.clone(),
@@ -216,6 +222,11 @@ impl ServedDesk {
             self.flush();
         }
         Ok(())
+    }
+
+    /// Takes another engine's alerts in, once everything was found.
+    pub(super) fn corroborate(&mut self, heard: Vec<Heard>) {
+        self.desk.corroborate(heard);
     }
 
     /// Waits until everything is written.

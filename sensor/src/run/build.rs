@@ -17,6 +17,7 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::config::inline::Mode;
 use crate::control::server;
+use crate::corroborate::Corroboration;
 use crate::detection::Detector;
 use crate::detection::budget::{Budget, BudgetState};
 use crate::detection::policy::Policy;
@@ -30,7 +31,7 @@ use crate::installed;
 use crate::live::{self, LiveSettings};
 use crate::logging::{self, LogLevel};
 use crate::pulse::{HealthDesk, Pulse};
-use crate::recorder::{BUDGET_STATE, Found, LiveDesk, Outlets};
+use crate::recorder::{BUDGET_STATE, EveOutlet, Found, LiveDesk, Outlets};
 use crate::sandbox;
 use crate::selftest::drill::Drill;
 use crate::service::{Parts, Service, wall_clock_us};
@@ -56,6 +57,8 @@ pub(super) struct Sensor {
     pub(super) serving: Option<tokio::task::JoinHandle<()>>,
     /// Ends when the capture threads have.
     pub(super) evidence_thread: Option<JoinHandle<()>>,
+    /// Follows another engine's alerts.
+    pub(super) corroboration: Option<Arc<Corroboration>>,
     /// Held to the end: one sensor a state folder.
     pub(super) locked: File,
 }
@@ -104,16 +107,24 @@ impl Sensor {
         let drift = Arc::new(DriftDesk::new(config.drift));
         let inline =
             inline.map(|prepared| prepared.start(&config, handle.clone(), telling.clone())).transpose()?;
+        let corroborate = &config.corroborate;
+        let corroboration = corroborate.listens().then(|| Corroboration::start(corroborate)).transpose()?;
+        let (corroboration, hearing) = corroboration.map(|(c, hearing)| (Arc::new(c), hearing)).unzip();
         let outlets = Outlets {
             sensor_id: config.sensor.id.clone(),
             writer: handle.clone(),
             telling: telling.clone(),
-            eve: eve.as_ref().map(|(handle, _)| (handle.clone(), config.eve.flows)),
+            eve: eve.as_ref().map(|(handle, _)| EveOutlet {
+                file: handle.clone(),
+                format: config.eve.format,
+                flows: config.eve.flows,
+            }),
             suppressions: Arc::clone(&suppressions),
             watch: inline.as_ref().map(|inline| inline.watch(&config)),
             flows_per_second: config.store.flows_per_second,
             outbox_share: config.outbox.enabled.then_some(config.outbox.flows_share),
             drift: drift.watch(slot.load()),
+            hearing,
         };
         // (The file's thread ends when the recorder lets go of it: nobody else may hold on to it.)
         let drill = Drill::new(outlets.for_drill(&slot.load()), Arc::clone(&slot));
@@ -134,6 +145,7 @@ impl Sensor {
             found,
             drift,
             evidence,
+            corroboration: corroboration.clone(),
             health: HealthDesk::default(),
             inline: inline.as_ref().map(|inline| Arc::clone(&inline.board)),
             feed: Arc::clone(&feed),
@@ -157,6 +169,7 @@ impl Sensor {
             runtime.spawn(api::serve(listeners, service, config.api.clone(), stopped))
         });
         Ok(Self {
+            corroboration,
             arguments: arguments.clone(),
             config,
             level,
@@ -328,8 +341,12 @@ fn detector(config: &Config, store: Option<&Store>) -> Result<Detector, Fault> {
         None => BudgetState::default(),
     };
     let detection = &config.detection;
-    Ok(Detector::new(&config.sensor.id, Policy, detection.thresholds)
-        .with_budget(Budget::new(detection.budget, state)))
+    let mut detector = Detector::new(&config.sensor.id, Policy, detection.thresholds)
+        .with_budget(Budget::new(detection.budget, state));
+    if config.corroborate.listens() {
+        detector.incidents_mut().listen(config.corroborate.joining());
+    }
+    Ok(detector)
 }
 
 fn tell_store_news(news: StoreNews) {

@@ -88,7 +88,7 @@ impl Prepared {
 impl Inline {
     /// The recorder's end.
     pub(super) fn watch(&self, config: &Config) -> Watch {
-        Watch::new(&config.inline, &config.meter.snapshots, self.news.clone(), Arc::clone(&self.board))
+        Watch::new(&config.inline, self.news.clone(), Arc::clone(&self.board))
     }
 
     /// Removes the rules and ends the thread.

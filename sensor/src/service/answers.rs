@@ -124,6 +124,57 @@ pub struct Incident {
     pub revised: bool,
     /// The strongest reasons, readable.
     pub reasons: Vec<String>,
+    /// What other engines said of the same conversations.
+    pub witnesses: Vec<Witness>,
+}
+
+/// One rule of another engine that spoke of an incident.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Witness {
+    /// Who spoke: `suricata`.
+    pub engine: String,
+    /// The rule's generator.
+    pub generator: u64,
+    /// The rule's number.
+    pub signature_id: u64,
+    /// What the rule says.
+    pub signature: String,
+    /// The rule's class.
+    pub class: String,
+    /// The rule's severity: 1 is the gravest.
+    pub severity: u8,
+    /// Its first alert here, microseconds since the epoch.
+    pub first_us: u64,
+    /// Its last alert here.
+    pub last_us: u64,
+    /// Its alerts here.
+    pub alerts: u64,
+    /// Community ID of the conversation of its first alert, as the engine gave it.
+    pub community_id: Option<String>,
+    /// `flow`: of a conversation that is an alert of the incident; `ends`: of one between the incident's addresses.
+    pub joined_by: String,
+}
+
+impl From<store::record::Witness> for Witness {
+    fn from(w: store::record::Witness) -> Self {
+        let (engine, generator, signature_id, signature) =
+            (w.engine, w.generator, w.signature_id, w.signature);
+        let (class, severity, first_us, last_us) = (w.class, w.severity, w.first_us, w.last_us);
+        let (alerts, community_id, joined_by) = (w.alerts, w.community_id, w.joined_by);
+        Self {
+            engine,
+            generator,
+            signature_id,
+            signature,
+            class,
+            severity,
+            first_us,
+            last_us,
+            alerts,
+            community_id,
+            joined_by,
+        }
+    }
 }
 
 impl From<StoredIncident> for Incident {
@@ -132,6 +183,7 @@ impl From<StoredIncident> for Incident {
         let (first_us, last_us) = (stored.row.first_us, stored.row.last_us);
         let (detections, alerts) = (stored.row.detections, stored.row.alerts);
         let (score, revised, reasons) = (stored.row.score, stored.row.revised, stored.row.reasons);
+        let witnesses = stored.row.witnesses.into_iter().map(Witness::from).collect();
         Self {
             id,
             category,
@@ -146,6 +198,7 @@ impl From<StoredIncident> for Incident {
             score,
             revised,
             reasons,
+            witnesses,
         }
     }
 }

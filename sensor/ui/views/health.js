@@ -35,6 +35,7 @@ function draw(s, rates) {
     panel("Sources", s.sources.length ? sources(s.sources) : empty("No live source: this is a replay.")),
     coming(s),
     fit(s),
+    second(s.corroboration),
     panel("Accounting", el("div", { class: "side" }, IDENTITIES.map((identity) => account(identity, s.accounting)))),
     el("div", { class: "side" },
       panel("Store", facts([["File", el("code", {}, s.store.path)], ["Takes rows", s.store.writable ? "yes" : "no"], ["Fault", s.store.fault], ["Size", bytes(s.store.bytes)], ["Log", bytes(s.store.wal_bytes)], ["Waiting", count(s.store.queued)],
@@ -62,6 +63,14 @@ function coming(s) {
   return warnings.length ? panel("What is coming", el("ul", { class: "reasons" }, warnings.map((w) => el("li", {}, `${w.concern}: ${w.text}`)))) : null;
 }
 
+/** The other engine whose alerts are joined with ours. */
+function second(c) {
+  if (!c?.file) return null;
+  return panel("Second witness", el("p", {}, el("span", { class: `pill ${c.reading ? "ok" : "degraded"}` }, c.reading ? "reading" : "waiting"), ` ${c.fault ?? ""}`),
+    facts([["File", el("code", {}, c.file)], ["Its alerts", count(c.heard)], ["Joined to incidents", count(c.joined)], ["Its alone", count(c.heard - c.joined)], ["Incidents with two witnesses", count(c.incidents)],
+      ["Confirmed by it", count(c.confirmed)], ["Lines", count(c.lines)], ["Malformed or too long", count(c.malformed + c.too_long)], ["Opened anew", count(c.reopened)], ["Found shorter", count(c.truncated)]]));
+}
+
 /** Whether each model still fits: what it judged, how far flows have moved, what labels say. */
 function fit(s) {
   const models = s.model_health ?? [];
@@ -72,7 +81,7 @@ function fit(s) {
   const row = (m) => el("tr", {}, el("th", { scope: "row" }, m.version), el("td", {}, m.role),
     [count(m.flows), share(m.alert_rate), index(m.psi?.max)].map((t) => el("td", { class: "number" }, t)), el("td", {}, m.psi?.max_feature ?? ""),
     [index(m.psi?.score), index(m.psi?.shift_max), m.labels ? count(m.labels.labelled) : "", share(m.labels?.error_rate), share(m.labels?.alerted.precision), share(m.labels?.random.recall)].map((t) => el("td", { class: "number" }, t)));
-  const state = { settling: "", calm: "ok", moved: "degraded", failing: "critical" }[s.drift.state] ?? "";
+  const state = { settling: "", calm: "ok", unlike: "", moved: "degraded", failing: "critical" }[s.drift.state] ?? "";
   return panel("Does the model still fit?",
     el("p", {}, el("span", { class: `pill ${state}` }, s.drift.state), ` ${s.drift.reason}`),
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Models" }, el("table", { class: "bars" },

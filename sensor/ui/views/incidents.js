@@ -21,7 +21,7 @@ export async function incidents(shown, values) {
   const columns = [
     { name: "Severity", cell: (i) => severity(i.severity) },
     { name: "Incident", class: "grow", cell: (i) => link(to("incidents", i.id), `${i.category}  ${endpoint(i.src_ip)} → ${endpoint(i.dst_ip, i.dst_port)}`, { class: i.revised ? "main revised" : "main" }) },
-    { name: "Why", class: "why", cell: (i) => i.reasons[0] ?? "" },
+    { name: "Why", class: "why", cell: (i) => [i.reasons[0] ?? "", i.witnesses?.length ? el("span", { class: "pill" }, `${i.witnesses[0].engine}, too`) : null] },
     { name: "Alerts", class: "number", cell: (i) => count(i.alerts) },
     { name: "Score", cell: (i) => scored(i.score) },
     { name: "First", class: "time", cell: (i) => when(i.first_us) },
@@ -67,9 +67,22 @@ function draw(place, item, alerts, shown) {
       ["Technique", technique(item.category)], ["Score", scored(item.score)], ["Detections", count(item.detections)], ["Alerts", count(item.alerts)],
       ["First packet", when(item.first_us)], ["Last packet", when(item.last_us)], ["Lasted", span(item.last_us - item.first_us)],
       ["Flows", link(flowsOf(item), "in this time, of this address")]])),
-    panel("Why", el("ul", { class: "reasons" }, item.reasons.map((reason) => el("li", {}, reason)))));
+    panel("Why", el("ul", { class: "reasons" }, item.reasons.map((reason) => el("li", {}, reason)))),
+    witnesses(item));
   if (place.firstChild) place.firstChild.replaceWith(head);
   else place.append(head, el("section", { class: "panel" }, el("h2", {}, "Alerts"), alerts.node));
+}
+
+/** What another engine said of the same conversations. */
+function witnesses(item) {
+  const said = item.witnesses ?? [];
+  if (!said.length) return null;
+  const heads = ["Engine", "Rule", "Says", "Class", "Severity", "Alerts", "First", "Last", "Joined by"];
+  const row = (w) => el("tr", {}, el("th", { scope: "row" }, w.engine), el("td", {}, `${w.generator}:${w.signature_id}`), el("td", {}, w.signature), el("td", {}, w.class),
+    el("td", { class: "number" }, w.severity), el("td", { class: "number" }, count(w.alerts)), el("td", { class: "time" }, when(w.first_us)), el("td", { class: "time" }, when(w.last_us)),
+    el("td", {}, w.joined_by === "flow" ? "conversation" : "addresses"));
+  return panel("Second witness", el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Second witness" }, el("table", { class: "bars" },
+    el("thead", {}, el("tr", {}, heads.map((n, i) => el("th", { scope: "col", class: i === 4 || i === 5 ? "number" : null }, n)))), el("tbody", {}, said.map(row)))));
 }
 
 function flowsOf(item) {

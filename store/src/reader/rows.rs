@@ -134,7 +134,7 @@ pub(super) fn alert(row: &Row<'_>) -> rusqlite::Result<StoredAlert> {
 
 pub(super) const INCIDENT_SELECT: &str =
     "SELECT first_us, seq, id, category, severity, source, target, port, last_us,
-    detections, alerts, score, revised, reasons FROM incidents{hint}";
+    detections, alerts, score, revised, reasons, witnesses FROM incidents{hint}";
 
 pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<StoredIncident> {
     let text = |index| address(row, index).map(|ip| ip.map(|ip| ip.to_string()));
@@ -153,7 +153,8 @@ pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<StoredIncident> {
             alerts: unsigned(row, 10)?,
             score: row.get(11)?,
             revised: row.get(12)?,
-            reasons: reasons(row, 13)?,
+            reasons: list(row, 13)?,
+            witnesses: list(row, 14)?,
         },
     })
 }
@@ -216,7 +217,7 @@ fn detection_from(row: &Row<'_>, from: usize, first_us: u64) -> rusqlite::Result
         revised: row.get(from + 13)?,
         folded: row.get(from + 14)?,
         incident: row.get(from + 15)?,
-        reasons: reasons(row, from + 16)?,
+        reasons: list(row, from + 16)?,
         model_version: unsigned(row, from + 17)?,
     })
 }
@@ -236,7 +237,7 @@ fn features(row: &Row<'_>, index: usize) -> rusqlite::Result<[f64; crate::record
     unpack_features(packed).ok_or_else(|| damaged(index, "no feature vector"))
 }
 
-fn reasons(row: &Row<'_>, index: usize) -> rusqlite::Result<Vec<String>> {
+fn list<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<Vec<T>> {
     serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|e| damaged(index, e))
 }
 

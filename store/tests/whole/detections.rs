@@ -1,6 +1,6 @@
 //! The store keeps what it is given, replaces by id, and refuses what it does not know.
 
-use store::record::{DetectionRow, IncidentRow, Settled};
+use store::record::{DetectionRow, IncidentRow, Settled, Witness};
 use store::{Store, StoreError};
 
 fn detection(id: &str) -> DetectionRow {
@@ -42,6 +42,19 @@ fn incident() -> IncidentRow {
         score: 0.97,
         revised: false,
         reasons: vec![],
+        witnesses: vec![Witness {
+            engine: "suricata".into(),
+            generator: 1,
+            signature_id: 2_001_219,
+            signature: "a scan".into(),
+            class: "Attempted Information Leak".into(),
+            severity: 2,
+            first_us: 1,
+            last_us: 2,
+            alerts: 3,
+            community_id: None,
+            joined_by: "ends".into(),
+        }],
     }
 }
 

@@ -63,6 +63,7 @@ fn version_1_comes_over_with_its_rows() {
         score: 0.5,
         revised: false,
         reasons: vec!["why".into()],
+        witnesses: Vec::new(),
     };
     assert_eq!(*incident, expected);
     store.close().unwrap();

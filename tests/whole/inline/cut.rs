@@ -6,7 +6,6 @@ use super::{block, in_force, sensor, settings};
 use crate::run::Place;
 
 #[test]
-#[ignore = "on a busy machine the block sometimes never comes: make test-inline"]
 fn an_attack_is_cut_and_honest_clients_feel_nothing() {
     let Some(line) = Line::new("inline::cut::an_attack_is_cut_and_honest_clients_feel_nothing") else {
         return;
@@ -60,7 +59,6 @@ fn an_attack_is_cut_and_honest_clients_feel_nothing() {
 }
 
 #[test]
-#[ignore = "on a busy machine the decision sometimes never comes: make test-inline"]
 fn a_dry_run_says_what_it_would_have_blocked_and_stops_nothing() {
     let Some(line) = Line::new("inline::cut::a_dry_run_says_what_it_would_have_blocked_and_stops_nothing")
     else {

@@ -92,7 +92,6 @@ fn rules_flushed_by_a_third_party_are_noticed() {
 }
 
 #[test]
-#[ignore = "on a busy machine the block sometimes never comes: make test-inline"]
 fn a_port_that_flaps_and_a_full_disk_change_nothing_about_blocks() {
     let Some(line) =
         Line::new("inline::trouble::a_port_that_flaps_and_a_full_disk_change_nothing_about_blocks")

@@ -8,7 +8,7 @@ use super::{Daemon, Place};
 use crate::{capture, summary, taphound};
 
 /// Puts a case into the folder as a whole, and says how many packets it has.
-fn drop_in(place: &Place, case: &str) -> u64 {
+pub(super) fn drop_in(place: &Place, case: &str) -> u64 {
     let file = capture(case);
     let name = file.file_name().unwrap().to_string_lossy().replacen("capture", case, 1);
     let beside = place.path(&name);

@@ -276,6 +276,7 @@ fn findings() -> Batch {
         score: 0.9,
         revised: false,
         reasons: vec!["2 attempts".into()],
+        witnesses: Vec::new(),
     };
     let snapshot = SnapshotRow {
         id: id(5),

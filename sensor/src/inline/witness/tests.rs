@@ -44,13 +44,36 @@ const SERVED: Script = &[
     (false, PUSH, 1, 500),
     (true, RST, 11, 0),
 ];
+/// The same where the interface of the server's side was read first.
+const ANSWERS_FIRST: Script = &[
+    (false, SYN_ACK, 0, 0),
+    (false, PUSH, 1, 500),
+    (true, SYN, 0, 0),
+    (true, ACK, 1, 0),
+    (true, PUSH, 1, 10),
+    (true, RST, 11, 0),
+];
+/// And where it was read so late that eight packets had come from the client alone.
+const ANSWERS_LATE: Script = &[
+    (true, SYN, 0, 0),
+    (true, ACK, 1, 0),
+    (true, PUSH, 1, 10),
+    (true, PUSH, 11, 10),
+    (true, PUSH, 21, 10),
+    (true, PUSH, 31, 10),
+    (true, PUSH, 41, 10),
+    (true, PUSH, 51, 10),
+    (false, SYN_ACK, 0, 0),
+    (false, PUSH, 1, 500),
+    (true, RST, 61, 0),
+];
 const HALF_OPEN: Script = &[(true, SYN, 0, 0), (false, SYN_ACK, 0, 0), (true, ACK, 1, 0), (false, RST, 1, 0)];
 const REFUSED: Script = &[(true, SYN, 0, 0), (false, RST | ACK, 0, 0)];
 
 /// What is known of the client after it has played these, one after the other, and when.
 fn known(scripts: &[Script]) -> Proof {
     let config = MeterConfig { hash_key: HashKey::fixed(), ..MeterConfig::default() };
-    let mut witness = Witness::new(&config.snapshots);
+    let mut witness = Witness::new();
     let mut meter = Meter::new(&config).unwrap();
     let mut batch = EventBatch::default();
     let mut at_us = 1_800_000_000_000_000;
@@ -75,6 +98,8 @@ fn known(scripts: &[Script]) -> Proof {
 fn only_answers_with_data_vouch_for_a_source() {
     for (name, scripts, proof, suffices) in [
         ("served", &[SERVED][..], Proof { started: 1, proven: 1 }, true),
+        ("served, answers read first", &[ANSWERS_FIRST], Proof { started: 1, proven: 1 }, true),
+        ("served, answers read late", &[ANSWERS_LATE], Proof { started: 1, proven: 1 }, true),
         ("a SYN and an ACK that was guessed", &[HALF_OPEN], Proof { started: 1, proven: 0 }, false),
         ("refused", &[REFUSED], Proof { started: 1, proven: 0 }, false),
         ("half of it", &[SERVED, REFUSED], Proof { started: 2, proven: 1 }, true),

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::config::EveFormat;
+use crate::corroborate::Hearing;
+use crate::detection::{Detection, Incident};
 use crate::drift::{DriftConfig, DriftWatch};
 use crate::eve_file::EveHandle;
+use crate::export::{self, FlowRow, RunColumns};
 use crate::feed::Telling;
 use crate::slot::Serving;
 use crate::suppression::Suppressions;
@@ -17,8 +21,8 @@ pub struct Outlets {
     pub writer: WriterHandle,
     /// Events for listeners.
     pub telling: Telling,
-    /// The EVE file, and whether it gets flows too.
-    pub eve: Option<(EveHandle, bool)>,
+    /// The EVE file.
+    pub eve: Option<EveOutlet>,
     /// What is not to be shown.
     pub suppressions: Arc<Suppressions>,
     /// Plain flows kept a second of capture time, and four times as many alerted ones.
@@ -29,6 +33,47 @@ pub struct Outlets {
     pub outbox_share: Option<f64>,
     /// Whether the model still fits.
     pub drift: DriftWatch,
+    /// What another engine says.
+    pub hearing: Option<Hearing>,
+}
+
+/// The EVE file and what goes there.
+pub struct EveOutlet {
+    /// Takes lines.
+    pub file: EveHandle,
+    /// Under whose field names.
+    pub format: EveFormat,
+    /// Flows, too.
+    pub flows: bool,
+}
+
+impl EveOutlet {
+    pub(super) fn alert(
+        &self,
+        lines: &mut Vec<u8>,
+        alert: &Detection,
+        incident: &Incident,
+        columns: &RunColumns,
+    ) {
+        match self.format {
+            EveFormat::Eve => export::eve_alert(lines, alert, incident, columns.model_version),
+            EveFormat::Ecs => export::ecs_alert(lines, alert, incident, columns),
+        }
+    }
+
+    pub(super) fn flow(&self, lines: &mut Vec<u8>, row: &FlowRow<'_>, columns: &RunColumns) {
+        match self.format {
+            EveFormat::Eve => export::eve_flow(lines, row, columns),
+            EveFormat::Ecs => export::ecs_flow(lines, row, columns),
+        }
+    }
+
+    pub(super) fn witnesses(&self, lines: &mut Vec<u8>, incident: &Incident, columns: &RunColumns) {
+        match self.format {
+            EveFormat::Eve => export::eve_witnesses(lines, incident),
+            EveFormat::Ecs => export::ecs_incident(lines, incident, columns),
+        }
+    }
 }
 
 impl Outlets {
@@ -45,6 +90,7 @@ impl Outlets {
             watch: None,
             outbox_share: self.outbox_share,
             drift: DriftWatch::new(DriftConfig::default(), Arc::default(), Arc::clone(serving)),
+            hearing: None,
         }
     }
 }
