@@ -105,7 +105,7 @@ proof-capture: setup ## rate without loss and ten minutes of flood on a wire (ne
 	cargo build --release --locked --workspace --bins
 	cargo test --release --locked --workspace --test whole -- --ignored --nocapture --test-threads=1 live_
 
-test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed, flapping, full disk (needs root and nft; two minutes)
+test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed, flapping, full disk, queued, beside a bare bridge (needs root and nft; five minutes)
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --test whole -- inline:: --include-ignored --nocapture --test-threads=1
 

@@ -4,6 +4,7 @@
 //! recorder ── Watch ──suspicions──> Decider ──elements──> nft (the kernel's sets, with timeouts)
 //!                                      ├──rows, audit──> writer
 //!                                      └──view─────────> Board <── status, metrics, service
+//! recorder ── Watch ──scores──> Queue <──packets, verdicts──> the kernel (`inline-queue` alone)
 //! ```
 //!
 //! [`watch`] stands with the recorder and never waits: a full queue is a counted drop. [`decider`] is one thread that asks
@@ -17,6 +18,7 @@ pub mod list_file;
 pub mod nft;
 pub mod policy;
 pub mod protected;
+pub mod queue;
 pub mod suspicion;
 pub mod target;
 pub mod watch;

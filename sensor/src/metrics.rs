@@ -195,6 +195,13 @@ fn add_inline(add: &mut impl FnMut(&str, &str, MetricType, Vec<Sample<'_>>), inl
         COUNTER,
         one(inline.dropped_packets as f64),
     );
+    let queue = inline.queue.iter().map(|(name, n)| (vec![("became", name.clone())], *n as f64));
+    add(
+        "taphound_queue_packets_total",
+        "What inline-queue was handed (packets), and what became of it.",
+        COUNTER,
+        queue.collect(),
+    );
     add(
         "taphound_rules_flushed_total",
         "Times that somebody else emptied or removed the rules.",

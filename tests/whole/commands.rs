@@ -143,7 +143,7 @@ fn has(items: &[Value], key: &str, value: &str) -> bool {
 }
 
 /// The embedded model's successor: the same forest under the next serial.
-fn successor(key: &SecretKey) -> (u64, Vec<u8>) {
+pub(crate) fn successor(key: &SecretKey) -> (u64, Vec<u8>) {
     let parent = Artifact::read(embedded::BYTES, &Trust::none().with_digest(embedded::digest())).unwrap();
     let m = parent.manifest();
     let draft = Draft {

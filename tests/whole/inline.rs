@@ -4,6 +4,8 @@
 mod cut;
 mod forged;
 mod line;
+mod load;
+mod queue;
 mod traffic;
 mod trouble;
 

@@ -1,7 +1,11 @@
 //! `[inline]`: whether the sensor may stop traffic, from what on, how much, and never whom.
 
+mod queue;
+
 use serde::{Deserialize, Serialize};
 use store::record::Cidr;
+
+pub use queue::{OnFailure, Queue};
 
 /// `[inline]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +47,8 @@ pub struct Inline {
     pub threshold: PerCategory<Threshold>,
     /// How long the first offence is blocked, in seconds, by category.
     pub ttl_s: PerCategory<Seconds>,
+    /// What `inline-queue` does, by cause.
+    pub queue: Queue,
 }
 
 impl Default for Inline {
@@ -66,6 +72,7 @@ impl Default for Inline {
             scope: PerCategory::default(),
             threshold: PerCategory::default(),
             ttl_s: PerCategory::default(),
+            queue: Queue::default(),
         }
     }
 }
@@ -78,6 +85,8 @@ pub enum Mode {
     Passive,
     /// The kernel forwards; verdicts lie in nftables sets, with timeouts.
     InlineSet,
+    /// As `inline-set`, and packets of flows that were not judged yet pass through the sensor.
+    InlineQueue,
 }
 
 impl Mode {
@@ -87,6 +96,7 @@ impl Mode {
         match self {
             Self::Passive => "passive",
             Self::InlineSet => "inline-set",
+            Self::InlineQueue => "inline-queue",
         }
     }
 }
@@ -264,6 +274,12 @@ impl Inline {
         self.mode != Mode::Passive || self.list
     }
 
+    /// Packets of flows that were not judged yet pass through the sensor.
+    #[must_use]
+    pub fn queues(&self) -> bool {
+        self.mode == Mode::InlineQueue && !self.dry_run
+    }
+
     /// Traffic is stopped.
     #[must_use]
     pub fn enforces(&self) -> bool {
@@ -285,6 +301,9 @@ impl Inline {
             ("forget_s", self.forget_s, 1, 31_536_000),
             ("blocks_per_minute", self.blocks_per_minute, 1, 10_000),
             ("blocks_max", self.blocks_max, 1, 65_536),
+            ("queue.packets_max", self.queue.packets_max, 16, 1_048_576),
+            ("queue.hold_ms", self.queue.hold_ms, 1, 2_000),
+            ("queue.held_max", self.queue.held_max, 1, 65_536),
         ] {
             demand(range(n, low, high), format!("`inline.{key}` is {n}: use a value from {low} to {high}"));
         }
@@ -314,6 +333,11 @@ impl Inline {
                 ),
             );
         }
+        demand(self.queue.mark != 0, "`inline.queue.mark` is 0: it needs a bit".to_owned());
+        demand(
+            self.mode != Mode::InlineQueue || self.provisional,
+            "`inline.mode` is inline-queue, which stops flows by the scores of their first packets: say so with `inline.provisional = true`, or use inline-set".to_owned(),
+        );
         demand(
             self.mode == Mode::Passive || !interfaces.is_empty(),
             format!(

@@ -1,7 +1,7 @@
 //! What anybody may look at: the blocks in force, and how many decisions fell which way.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,38 @@ pub struct View {
 pub struct Counts {
     /// Suspicions that found the decider's queue full.
     pub dropped_at_queue: AtomicU64,
+    /// Packets that came from the kernel's queue.
+    pub queue_packets: AtomicU64,
+    /// Packets that were held for a verdict.
+    pub queue_held: AtomicU64,
+    /// Packets that passed for want of a verdict.
+    pub queue_opened: AtomicU64,
+    /// Packets that were dropped for want of a verdict.
+    pub queue_closed: AtomicU64,
+    /// Packets that a verdict dropped.
+    pub queue_dropped: AtomicU64,
+    /// Flows that were judged benign and pass by from then on.
+    pub queue_bypassed: AtomicU64,
+    /// Scores that found the channel to the queue full.
+    pub queue_unheard: AtomicU64,
+    /// The installed model was refused, and the one inside the program judges.
+    pub model_missing: AtomicBool,
+}
+
+impl Counts {
+    fn queue(&self) -> BTreeMap<String, u64> {
+        [
+            ("packets", &self.queue_packets),
+            ("held", &self.queue_held),
+            ("failed_open", &self.queue_opened),
+            ("failed_closed", &self.queue_closed),
+            ("dropped", &self.queue_dropped),
+            ("flows_bypassed", &self.queue_bypassed),
+            ("scores_unheard", &self.queue_unheard),
+        ]
+        .map(|(name, n)| (name.to_owned(), n.load(Ordering::Relaxed)))
+        .into()
+    }
 }
 
 /// Where the decider publishes, and everybody looks.
@@ -76,6 +108,7 @@ impl Board {
             dropped_packets: view.dropped_packets,
             rules_flushed: view.flushed,
             fault: view.fault.clone(),
+            queue: if self.settings.queues() { self.counts.queue() } else { BTreeMap::new() },
         };
         if let Some(fault) = &view.fault {
             status.complain(Health::Critical, format!("inline: {fault}"));
@@ -100,7 +133,7 @@ impl Board {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct InlineStatus {
-    /// `passive` or `inline-set`; empty on a sensor that decides nothing.
+    /// `passive`, `inline-set` or `inline-queue`; empty on a sensor that decides nothing.
     pub mode: String,
     /// Decisions are reported, and nothing is stopped.
     pub dry_run: bool,
@@ -116,6 +149,8 @@ pub struct InlineStatus {
     pub rules_flushed: u64,
     /// What is the matter with the rules.
     pub fault: Option<String>,
+    /// Packets of `inline-queue`, by what became of them; empty without it.
+    pub queue: BTreeMap<String, u64>,
 }
 
 impl InlineStatus {
@@ -136,8 +171,11 @@ impl InlineStatus {
             .collect();
         let dry = if self.dry_run { " (dry run)" } else { "" };
         let outcomes = if outcomes.is_empty() { String::new() } else { format!("; {}", outcomes.join(", ")) };
+        let queue: Vec<String> =
+            self.queue.iter().map(|(name, n)| format!("{name} {}", readable(*n))).collect();
+        let queue = if queue.is_empty() { String::new() } else { format!("; queue: {}", queue.join(", ")) };
         format!(
-            "inline   {}{dry}, {} blocks in force, {} packets dropped{outcomes}",
+            "inline   {}{dry}, {} blocks in force, {} packets dropped{outcomes}{queue}",
             self.mode,
             readable(self.blocks),
             readable(self.dropped_packets)

@@ -33,9 +33,9 @@ const OUTPUT_MAX: u64 = 64 << 20;
 /// Why the rules could not be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NftFault {
-    /// There is no `nft`.
-    #[error("nft cannot be started ({0}); install the package nftables")]
-    Missing(String),
+    /// There is no `nft`, or no `iptables-nft`.
+    #[error("{0} cannot be started ({1}); install the packages nftables and, for inline-queue, iptables")]
+    Missing(String, String),
     /// The table, or a set of it, is gone.
     #[error("the table `{TABLE}` is not there")]
     Gone,
@@ -88,7 +88,7 @@ impl Nft {
         for (target, ttl_ms) in elements {
             self.add(&mut batch, target, *ttl_ms);
         }
-        run(&["-f", "-"], &batch).map(|_| ())
+        run_tool("nft", &["-f", "-"], &batch).map(|_| ())
     }
 
     /// Puts elements in force, for so many milliseconds from now on, and takes others out.
@@ -110,7 +110,7 @@ impl Nft {
         if batch.is_empty() {
             return Ok(());
         }
-        run(&["-f", "-"], &batch).map(|_| ())
+        run_tool("nft", &["-f", "-"], &batch).map(|_| ())
     }
 
     /// Looks at what lies in the kernel.
@@ -118,7 +118,7 @@ impl Nft {
     /// # Errors
     /// [`NftFault::Gone`] when there is no table; anything else that keeps us from looking.
     pub fn look(&self) -> Result<Seen, NftFault> {
-        let text = run(&["-j", "-n", "list", "table", self.family.as_str(), TABLE], "")?;
+        let text = run_tool("nft", &["-j", "-n", "list", "table", self.family.as_str(), TABLE], "")?;
         serde_json::from_str(&text)
             .map(|answer| seen(&answer))
             .map_err(|e| NftFault::Failed(format!("its answer is no JSON ({e})")))
@@ -130,7 +130,8 @@ impl Nft {
     /// `nft` or the kernel refuses.
     pub fn remove(&self) -> Result<(), NftFault> {
         let family = self.family.as_str();
-        run(&["-f", "-"], &format!("add table {family} {TABLE}\ndelete table {family} {TABLE}\n")).map(|_| ())
+        run_tool("nft", &["-f", "-"], &format!("add table {family} {TABLE}\ndelete table {family} {TABLE}\n"))
+            .map(|_| ())
     }
 
     fn skeleton(&self) -> String {
@@ -277,8 +278,9 @@ fn key_in(value: &Value) -> String {
 }
 
 /// Runs `nft`, feeds it `input`, and gives what it says.
-fn run(arguments: &[&str], input: &str) -> Result<String, NftFault> {
-    let mut child = Command::new("nft")
+/// Runs `nft`, or a tool of its kind, with so much patience.
+pub(super) fn run_tool(program: &str, arguments: &[&str], input: &str) -> Result<String, NftFault> {
+    let mut child = Command::new(program)
         .args(arguments)
         .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
         .env("LC_ALL", "C")
@@ -286,7 +288,7 @@ fn run(arguments: &[&str], input: &str) -> Result<String, NftFault> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| NftFault::Missing(e.to_string()))?;
+        .map_err(|e| NftFault::Missing(program.to_owned(), e.to_string()))?;
     let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let out = std::thread::spawn(move || drain(stdout));
     let err = std::thread::spawn(move || drain(stderr));
@@ -305,7 +307,10 @@ fn run(arguments: &[&str], input: &str) -> Result<String, NftFault> {
     let line = line.trim().to_owned();
     Err(if line.contains("No such file or directory") {
         NftFault::Gone
-    } else if line.contains("Operation not permitted") || line.contains("you must be root") {
+    } else if line.contains("Operation not permitted")
+        || line.contains("you must be root")
+        || line.contains("Permission denied")
+    {
         NftFault::NotAllowed(line)
     } else {
         NftFault::Failed(line)

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use flowmeter::{FlowEvent, FlowRecord};
+use flowmeter::{EventKind, FlowEvent, FlowRecord};
 use lru::LruCache;
 use model::Category;
 
 use super::board::Board;
+use super::queue::flows::Judged;
+use super::queue::packet::Seen;
 use super::suspicion::{SuspectFlow, Suspicion};
 use super::witness::{Witness, is_proven};
 use crate::config::Inline;
@@ -40,6 +42,8 @@ pub struct Watch {
     proven: LruCache<String, ()>,
     /// What was taken back and found the queue full: a lift is not lost.
     cleared: VecDeque<String>,
+    /// Where scores of running flows go, when packets wait for them.
+    scores: Option<Sender<Judged>>,
 }
 
 /// Incidents and flows remembered.
@@ -63,7 +67,38 @@ impl Watch {
             handed: LruCache::new(REMEMBERED),
             proven: LruCache::new(REMEMBERED),
             cleared: VecDeque::new(),
+            scores: None,
         }
+    }
+
+    /// The same, for packets that wait for scores.
+    #[must_use]
+    pub fn telling_scores(self, scores: Option<Sender<Judged>>) -> Self {
+        Self { scores, ..self }
+    }
+
+    /// A running flow was scored: as an attack of this category, or as none.
+    pub fn judged(&mut self, event: &FlowEvent, attack: Option<Category>, score: f64) {
+        let (Some(scores), EventKind::Snapshot(packets), 0) = (&self.scores, event.kind, event.segment)
+        else {
+            return;
+        };
+        let attack = attack
+            .is_some_and(|category| self.thresholds.of(category).is_some_and(|threshold| score >= threshold));
+        let (from, to) = (event.initiator(), event.responder());
+        let seen = Seen {
+            from: (from.address, from.port),
+            to: (to.address, to.port),
+            protocol: event.key.protocol(),
+        };
+        if scores.try_send(Judged { seen: seen.without_strange_ports(), packets, attack }).is_err() {
+            self.board.counts.queue_unheard.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Another model is at work: one that was installed since the start.
+    pub fn model_changed(&mut self) {
+        self.board.counts.model_missing.store(false, Ordering::Relaxed);
     }
 
     /// Sees an event. `suspect`: the id of the detection on its record, when that was called an attack.

@@ -333,6 +333,10 @@ impl Recorder for LiveDesk {
             let record = scored.map(|(record, _)| record);
             let suspect = record.filter(|record| verdict != Verdict::Benign && record.segment == 0);
             watch.observe(event, record, suspect.map(|r| r.uid(&self.outlets.sensor_id).to_string()));
+            if let Some((_, scored)) = scored {
+                let attack = (verdict != Verdict::Benign).then(|| verdict.category());
+                watch.judged(event, attack, scored.prediction.score);
+            }
         }
         let Some((record, scored)) = scored else {
             return Ok(());
@@ -382,6 +386,9 @@ impl Recorder for LiveDesk {
         self.serving = Arc::clone(serving);
         self.columns.model_version = serving.active.version();
         self.outlets.drift.serving_changed(serving);
+        if let Some(watch) = self.outlets.watch.as_mut().filter(|_| serving.generation > 0) {
+            watch.model_changed();
+        }
     }
 }
 

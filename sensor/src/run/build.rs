@@ -110,6 +110,9 @@ impl Sensor {
         let corroborate = &config.corroborate;
         let corroboration = corroborate.listens().then(|| Corroboration::start(corroborate)).transpose()?;
         let (corroboration, hearing) = corroboration.map(|(c, hearing)| (Arc::new(c), hearing)).unzip();
+        if let Some(inline) = inline.as_ref().filter(|_| model_refused.is_some()) {
+            inline.board.counts.model_missing.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
         let outlets = Outlets {
             sensor_id: config.sensor.id.clone(),
             writer: handle.clone(),

@@ -15,7 +15,7 @@ const IDENTITIES = [
 
 export async function health(shown) {
   const place = el("div");
-  shown.status = (status, rates) => place.replaceChildren(...draw(status, rates));
+  shown.status = (status, rates) => place.replaceChildren(...draw(status, rates).filter(Boolean));
   shown.refresh = async () => shown.status?.(await api.status(), shown.latest());
   await shown.refresh();
   return el("div", {}, heading("Health", "read every five seconds"), place);
@@ -36,6 +36,7 @@ function draw(s, rates) {
     coming(s),
     fit(s),
     second(s.corroboration),
+    kept(s.evidence, s.now_us),
     panel("Accounting", el("div", { class: "side" }, IDENTITIES.map((identity) => account(identity, s.accounting)))),
     el("div", { class: "side" },
       panel("Store", facts([["File", el("code", {}, s.store.path)], ["Takes rows", s.store.writable ? "yes" : "no"], ["Fault", s.store.fault], ["Size", bytes(s.store.bytes)], ["Log", bytes(s.store.wal_bytes)], ["Waiting", count(s.store.queued)],
@@ -69,6 +70,13 @@ function second(c) {
   return panel("Second witness", el("p", {}, el("span", { class: `pill ${c.reading ? "ok" : "degraded"}` }, c.reading ? "reading" : "waiting"), ` ${c.fault ?? ""}`),
     facts([["File", el("code", {}, c.file)], ["Its alerts", count(c.heard)], ["Joined to incidents", count(c.joined)], ["Its alone", count(c.heard - c.joined)], ["Incidents with two witnesses", count(c.incidents)],
       ["Confirmed by it", count(c.confirmed)], ["Lines", count(c.lines)], ["Malformed or too long", count(c.malformed + c.too_long)], ["Opened anew", count(c.reopened)], ["Found shorter", count(c.truncated)]]));
+}
+
+/** The newest packets on disk. */
+function kept(e, now) {
+  if (!e || e.mode === "off") return null;
+  return panel("Evidence", facts([["Kept of each packet", e.mode], ["On disk", bytes(e.bytes)], ["Of at most", bytes(e.quota_bytes)], ["Reaches back", e.oldest_us ? span(now - e.oldest_us) : "nothing yet"],
+    ["Packets kept", count(e.packets)], ["Shed", count(e.shed)], ["Failed", count(e.failed)]]));
 }
 
 /** Whether each model still fits: what it judged, how far flows have moved, what labels say. */

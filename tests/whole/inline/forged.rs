@@ -9,7 +9,7 @@ use crate::live_wire::sender::Sender;
 use crate::run::Place;
 
 /// A SYN from anybody to the victim, as a frame.
-fn syn(source: Ipv4Addr, source_port: u16, port: u16) -> Vec<u8> {
+pub(super) fn syn(source: Ipv4Addr, source_port: u16, port: u16) -> Vec<u8> {
     let mut frame = Vec::with_capacity(54);
     frame.extend_from_slice(&SERVER_MAC);
     frame.extend_from_slice(&[2, 0, 0, 0, 0, 0x66, 8, 0]);
