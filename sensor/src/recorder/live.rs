@@ -376,9 +376,7 @@ impl Recorder for LiveDesk {
 
     fn quiet(&mut self) -> Result<(), Fault> {
         self.outlets.drift.quiet();
-        if self.outlets.hearing.is_some() {
-            self.pass_on();
-        }
+        self.hear_in_quiet();
         Ok(())
     }
 
@@ -386,9 +384,7 @@ impl Recorder for LiveDesk {
         self.serving = Arc::clone(serving);
         self.columns.model_version = serving.active.version();
         self.outlets.drift.serving_changed(serving);
-        if let Some(watch) = self.outlets.watch.as_mut().filter(|_| serving.generation > 0) {
-            watch.model_changed();
-        }
+        self.tell_watch_of(serving);
     }
 }
 
