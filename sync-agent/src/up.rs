@@ -305,13 +305,14 @@ impl Uploader {
 
     async fn archive(&mut self, all: bool) -> Result<(), Trouble> {
         let Some(archiver) = &mut self.archiver else { return Ok(()) };
-        let shipped = archiver.ship((self.clocks.now_us)(), all, &self.cursors).await?;
+        let now_us = (self.clocks.now_us)();
+        let (shipped, outcome) = archiver.ship(now_us, all, &self.cursors).await;
         for (kind, sequences) in shipped {
             *self.facts.lock().up.archived.entry(kind_name(kind).to_owned()).or_default() +=
                 sequences.len() as u64;
             self.acknowledge(kind, &sequences)?;
         }
-        Ok(())
+        outcome
     }
 
     /// Before anything is sent it is on the disk that it may have been.

@@ -64,23 +64,25 @@ impl Archiver {
         self.held.clear();
     }
 
-    /// Uploads what is due, `all` of it if asked. Gives the rows that are confirmed, by kind.
-    ///
-    /// # Errors
-    /// The object store does not answer; what waits goes on waiting.
+    /// Uploads what is due, `all` of it if asked. Gives the rows that are confirmed, by kind, also when the object store did not
+    /// answer for others; those go on waiting.
     pub async fn ship(
         &mut self,
         now_us: u64,
         all: bool,
         cursors: &Mutex<Cursors>,
-    ) -> Result<Vec<(OutboxKind, Vec<u64>)>, Trouble> {
+    ) -> (Vec<(OutboxKind, Vec<u64>)>, Result<(), Trouble>) {
         let mut shipped = Vec::new();
         for kind in OutboxKind::ALL {
-            while let Some(sequences) = self.ship_one(kind, now_us, all, cursors).await? {
-                shipped.push((kind, sequences));
+            loop {
+                match self.ship_one(kind, now_us, all, cursors).await {
+                    Ok(Some(sequences)) => shipped.push((kind, sequences)),
+                    Ok(None) => break,
+                    Err(trouble) => return (shipped, Err(trouble)),
+                }
             }
         }
-        Ok(shipped)
+        (shipped, Ok(()))
     }
 
     async fn ship_one(
