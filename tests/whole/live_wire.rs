@@ -1,6 +1,6 @@
 //! Capture on real interfaces: every frame that a sender counts is accounted for, whatever happens to the wire.
 
-mod rates;
+pub(crate) mod rates;
 pub(crate) mod sender;
 mod trouble;
 

@@ -101,7 +101,7 @@ fn proof_of_the_rate_without_loss() {
 }
 
 /// SYNs from ever new addresses.
-fn flood() -> impl FnMut(&mut Sender) -> bool {
+pub(crate) fn flood() -> impl FnMut(&mut Sender) -> bool {
     let mut frame = tcp(true, 0x02, 1, 0, 0);
     let mut n = 0u32;
     move |sender| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::scans::Scans;
 use super::{Daemon, Place, form, wall_us};
 use crate::live::{now, ran_in_namespace};
+use crate::live_wire::rates::flood;
 use crate::live_wire::sender::Sender;
 
 #[test]
@@ -127,4 +128,57 @@ fn proof_of_fifty_milliseconds_from_packet_to_row() {
     let p99_us = tell(rate, &delays);
     assert!(rate >= 1_000.0, "only {rate:.0} alerts a second came of it");
     assert!(p99_us <= 50_000, "p99 {p99_us} us");
+}
+
+/// Floods the whole sensor, store and page and all, with `rate` SYNs a second of ever new addresses: nothing is shed, and once its
+/// table has been full twice over, memory does not grow.
+fn stands_a_flood(rate: u64, seconds: f64, flows_max: u64) {
+    let place =
+        Place::new(&format!("interfaces = [\"far0\"]\nsnaplen = 256\n[meter]\nflows_max = {flows_max}"));
+    // As many rows as by default; the other proofs keep every one.
+    let daemon = Daemon::start_as(&place, place.command().env("TAPHOUND__STORE__FLOWS_PER_SECOND", "2000"));
+    daemon.until("an open ring", 10, |status, _| status["sources"][0]["state"] == "up");
+    let sending = std::thread::spawn(move || Sender::on("near0").send_at(rate, seconds, flood()).0);
+    let ended = |status: &serde_json::Value| status["accounting"]["flows"]["ended"].as_u64().unwrap_or(0);
+    daemon.until("a full table", 120, |status, _| ended(status) > 2 * flows_max);
+    // What the flood fills besides the table: rows that wait, the log of the database, pages of it.
+    std::thread::sleep(Duration::from_secs_f64(seconds / 10.0));
+    let (warm_kib, _) = daemon.footprint();
+    let (mut most_kib, mut sums_hold) = (warm_kib, 0);
+    while !sending.is_finished() {
+        most_kib = most_kib.max(daemon.footprint().0);
+        sums_hold += 1;
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let sent = sending.join().unwrap();
+    let status = daemon.until("every frame", 60, |status, _| {
+        let packets = &status["accounting"]["packets"];
+        packets["received"].as_u64().unwrap() + packets["kernel_dropped"].as_u64().unwrap() >= sent
+    });
+    let (packets, flows) = (&status["accounting"]["packets"], &status["accounting"]["flows"]);
+    println!(
+        "measured flood of the whole sensor: {sent} SYNs in {seconds:.0} s, {} dropped by the kernel, flows {flows}; the sums held {sums_hold} times; \
+         {warm_kib} KiB once the table was full, at most {most_kib} KiB; {}, {:?}",
+        packets["kernel_dropped"], status["health"], status["reasons"]
+    );
+    assert!(most_kib <= warm_kib + warm_kib / 10 + (24 << 10), "memory grew from {warm_kib} to {most_kib} KiB");
+    daemon.end();
+}
+
+#[test]
+fn a_flood_leaves_the_memory_of_the_whole_sensor_flat() {
+    if ran_in_namespace("run::figures::a_flood_leaves_the_memory_of_the_whole_sensor_flat") {
+        return;
+    }
+    stands_a_flood(5_000, 8.0, 4_096);
+}
+
+#[test]
+#[ignore = "ten minutes (or FLOOD_SECONDS); `make proof-sensor` runs it, built for speed"]
+fn proof_of_flat_memory_of_the_whole_sensor_for_ten_minutes() {
+    if ran_in_namespace("run::figures::proof_of_flat_memory_of_the_whole_sensor_for_ten_minutes") {
+        return;
+    }
+    let seconds = std::env::var("FLOOD_SECONDS").map_or(600.0, |seconds| seconds.parse().unwrap());
+    stands_a_flood(50_000, seconds, 1_000_000);
 }

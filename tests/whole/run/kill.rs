@@ -1,11 +1,13 @@
-//! `kill -9` of the sensor at random moments of a scan that does not end: the store opens, and at most a second is lost.
+//! `kill -9` of the sensor at random moments of a scan that does not end: the store opens, at most a second is lost, and of the
+//! labels that were acknowledged none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use sensor::control::client::Client;
+use serde_json::{Value, json};
 
 use super::scans::{PORTS, Scans};
 use super::{Daemon, Place, form, wall_us};
@@ -29,6 +31,24 @@ fn kept(place: &Place) -> (BTreeSet<String>, u64) {
     (ids, newest)
 }
 
+/// Labels one alert after another until the sensor is gone; gives the reasons of the labels that it acknowledged.
+fn label_until_killed(socket: &std::path::Path, round: u64) -> Vec<String> {
+    let mut kept = Vec::new();
+    let Ok(mut client) = Client::connect(socket) else { return kept };
+    while let Ok(alerts) = client.ask("alerts", json!({"limit": 1})) {
+        let Some(id) = alerts["items"][0]["id"].as_str() else {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        let reason = format!("{round}-{}", kept.len());
+        let label = json!({"subject": id, "label": "attack", "category": "scan", "reason": reason});
+        let Ok(answer) = client.ask("labels/give", json!({"labels": [label]})) else { break };
+        assert_eq!(answer["labelled"], 1, "{answer}");
+        kept.push(reason);
+    }
+    kept
+}
+
 /// Microseconds since the epoch of an EVE timestamp, `2026-11-21T14:00:00.123456+0000`.
 fn eve_us(line: &Value) -> u64 {
     let text = line["timestamp"].as_str().unwrap();
@@ -46,7 +66,7 @@ fn a_killed_sensor_keeps_its_store_and_loses_at_most_a_second() {
     if ran_in_namespace("run::kill::a_killed_sensor_keeps_its_store_and_loses_at_most_a_second") {
         return;
     }
-    let rounds = form(10, 300);
+    let rounds = form(10, 1_000);
     let place = Place::new("interfaces = [\"far0\"]");
     let (stop, source) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let (over, at) = (Arc::clone(&stop), Arc::clone(&source));
@@ -59,12 +79,20 @@ fn a_killed_sensor_keeps_its_store_and_loses_at_most_a_second() {
         }
     });
     let mut state = u64::from(std::process::id()) << 20 | 1;
-    let (mut told, mut worst_us, mut worst_gap_us, mut held) = (0, 0, 0, 0);
+    let (mut told, mut worst_us, mut worst_gap_us, mut held, mut labels) = (0, 0, 0, 0, 0);
     for round in 0..rounds {
         let daemon = Daemon::start(&place);
+        let socket = place.path("control.sock");
+        let labelling = std::thread::spawn(move || label_until_killed(&socket, round));
         std::thread::sleep(Duration::from_micros(300_000 + crate::store::random(&mut state) % 700_000));
         daemon.kill();
         let killed_us = wall_us();
+        let acknowledged = labelling.join().unwrap();
+        for reason in &acknowledged {
+            let there = place.count(&format!("SELECT count(*) FROM labels WHERE reason = '{reason}'"));
+            assert_eq!(there, 1, "round {round}: label {reason} of {} was acknowledged", acknowledged.len());
+        }
+        labels += acknowledged.len();
         let (ids, newest_us) = kept(&place);
         assert!(ids.len() >= held, "round {round}: alerts of earlier rounds are gone");
         let eve = place.eve("eve.json");
@@ -83,7 +111,8 @@ fn a_killed_sensor_keeps_its_store_and_loses_at_most_a_second() {
     sending.join().unwrap();
     let last = Daemon::start(&place).end();
     println!(
-        "measured sensor: {rounds} kills, {} scanners, {held} alerts kept ({told} told in the last round), sound every time; \
+        "measured sensor: {rounds} kills, {} scanners, {held} alerts kept ({told} told in the last round), \
+         {labels} acknowledged labels all kept, sound every time; \
          oldest lost alert {} ms before its kill, newest kept one at most {} ms before it; then it ended well: {}",
         source.load(Ordering::Relaxed),
         worst_us / 1000,
@@ -91,5 +120,6 @@ fn a_killed_sensor_keeps_its_store_and_loses_at_most_a_second() {
         last["message"]
     );
     assert!(held as u64 > rounds, "{held} alerts are too few to show anything");
+    assert!(labels as u64 > rounds, "{labels} labels are too few to show anything");
     assert!(form(true, worst_gap_us <= 1_000_000), "nothing newer than {worst_gap_us} us was kept");
 }
