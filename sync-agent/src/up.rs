@@ -186,8 +186,9 @@ impl Uploader {
                 let page = page.into_iter().filter(|row| !waits(row)).collect();
                 self.deliver(kind, page).await?;
                 self.reached[kind as usize] = last;
+                // After each page: who is killed again and again comes on, too.
+                self.archive(false).await?;
                 if kind == OutboxKind::Flow {
-                    self.archive(false).await?;
                     return Ok(full);
                 }
                 if !full || self.early.len() > EARLY_MAX {
@@ -304,15 +305,22 @@ impl Uploader {
     }
 
     async fn archive(&mut self, all: bool) -> Result<(), Trouble> {
-        let Some(archiver) = &mut self.archiver else { return Ok(()) };
-        let now_us = (self.clocks.now_us)();
-        let (shipped, outcome) = archiver.ship(now_us, all, &self.cursors).await;
-        for (kind, sequences) in shipped {
-            *self.facts.lock().up.archived.entry(kind_name(kind).to_owned()).or_default() +=
-                sequences.len() as u64;
-            self.acknowledge(kind, &sequences)?;
+        for kind in OutboxKind::ALL {
+            while let Some(archiver) = &mut self.archiver {
+                let (reached, now_us) = (self.reached[kind as usize], (self.clocks.now_us)());
+                let Some(shipped) = archiver.ship_next(kind, reached, now_us, all, &self.cursors).await?
+                else {
+                    break;
+                };
+                self.acknowledge(kind, &shipped.sequences)?;
+                *self.facts.lock().up.archived.entry(kind_name(kind).to_owned()).or_default() +=
+                    shipped.sequences.len() as u64;
+                if let Some(archiver) = &mut self.archiver {
+                    archiver.acknowledged(&shipped, &self.cursors)?;
+                }
+            }
         }
-        outcome
+        Ok(())
     }
 
     /// Before anything is sent it is on the disk that it may have been.

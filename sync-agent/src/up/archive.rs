@@ -1,7 +1,8 @@
 //! What has gone up, as Parquet in the object store: files of thousands of rows, each row in exactly one of them.
 //!
 //! Rows wait in the sensor's outbox until their file is confirmed. A file's rows and key are written down before it is
-//! uploaded, and it is only written where there is none: after a crash the same file is made again, or found.
+//! uploaded, and it is only written where there is none: after a crash the same file is made again, or found. What is written down
+//! is forgotten when the sensor has let go of the rows; until then they go to no other file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use super::Trouble;
 use super::encode::Parcel;
 use crate::config;
 use crate::cursors::{Cursors, kind_name};
+use crate::fault::Fault;
 
 /// Items as the bytes of one file.
 pub type Encode = fn(&[StoredItem]) -> Result<Vec<u8>, DoorError>;
@@ -30,12 +32,34 @@ pub struct Archiver {
     held: BTreeSet<u64>,
 }
 
-/// The rows of one file, chosen before it is uploaded.
+/// Which rows go to which files, chosen before the first of them is uploaded, and kept until the sensor has let go of the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Plan {
-    sequences: Vec<u64>,
     /// Tells its files apart from those of another store that counts from one too.
     tag: String,
+    files: Vec<PlannedFile>,
+}
+
+/// One file of a plan. Where a row goes is settled here: a label goes to its flow's file, and whether its flow is known may differ the
+/// next time that it is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct PlannedFile {
+    schema: String,
+    sensor_id: String,
+    day: String,
+    rows: Vec<Row>,
+}
+
+/// A row's number in the outbox, and when it was queued (microseconds): a store that was made anew counts from one again.
+type Row = (u64, u64);
+
+/// Rows that the object store has confirmed.
+#[derive(Debug)]
+pub struct Shipped {
+    kind: OutboxKind,
+    tag: String,
+    /// Their numbers in the outbox.
+    pub sequences: Vec<u64>,
 }
 
 impl Archiver {
@@ -64,116 +88,141 @@ impl Archiver {
         self.held.clear();
     }
 
-    /// Uploads what is due, `all` of it if asked. Gives the rows that are confirmed, by kind, also when the object store did not
-    /// answer for others; those go on waiting.
-    pub async fn ship(
-        &mut self,
-        now_us: u64,
-        all: bool,
-        cursors: &Mutex<Cursors>,
-    ) -> (Vec<(OutboxKind, Vec<u64>)>, Result<(), Trouble>) {
-        let mut shipped = Vec::new();
-        for kind in OutboxKind::ALL {
-            loop {
-                match self.ship_one(kind, now_us, all, cursors).await {
-                    Ok(Some(sequences)) => shipped.push((kind, sequences)),
-                    Ok(None) => break,
-                    Err(trouble) => return (shipped, Err(trouble)),
-                }
-            }
-        }
-        (shipped, Ok(()))
-    }
-
-    async fn ship_one(
+    /// Uploads the next files of a kind that are due, `all` of what waits if asked. The rows of the outbox up to `reached` have been
+    /// fetched; of those, what is not here is there no more. Gives the rows to be acknowledged; [`Archiver::acknowledged`] has to
+    /// follow, or they are uploaded again, to the same files.
+    ///
+    /// # Errors
+    /// The object store does not answer, or this machine's disk fails; the rows go on waiting.
+    pub async fn ship_next(
         &mut self,
         kind: OutboxKind,
+        reached: u64,
         now_us: u64,
         all: bool,
         cursors: &Mutex<Cursors>,
-    ) -> Result<Option<Vec<u64>>, Trouble> {
-        let name = format!("archiving {}", kind_name(kind));
+    ) -> Result<Option<Shipped>, Trouble> {
         let waiting = self.waiting.get(&kind).map_or(&[][..], Vec::as_slice);
         if waiting.is_empty() {
             return Ok(None);
         }
-        let known: Option<Plan> = cursors.lock().unwrap_or_else(PoisonError::into_inner).fact(&name)?;
-        // Rows of a plan are acknowledged together: all of them wait, or the file is long confirmed.
-        let known = known.filter(|plan| plan.sequences.iter().any(|s| self.held.contains(s)));
-        let plan = match known {
-            Some(plan) if !plan.sequences.iter().all(|s| self.held.contains(s)) => {
-                // A predecessor began this file; its other rows are still on their way through the table.
-                let oldest = waiting.iter().map(|(_, created_us, _)| *created_us).min().unwrap_or(now_us);
-                if !all && now_us.saturating_sub(oldest) < u64::from(self.settings.age_s) * 2_000_000 {
-                    return Ok(None);
-                }
-                // They made room in the outbox; what is left of the plan is what there is.
-                plan
-            }
-            Some(plan) => plan,
+        let parcels: BTreeMap<Row, &Parcel> = waiting.iter().map(|(s, at, p)| ((*s, *at), p)).collect();
+        let mut plans = known(kind, cursors)?;
+        // Of whom nothing waits and nothing can come, the sensor has let go.
+        plans.retain(|plan| plan.newest() > reached || plan.rows().any(|row| parcels.contains_key(&row)));
+        let is_whole = |plan: &Plan| plan.rows().all(|row| parcels.contains_key(&row));
+        let plan = match plans.iter().find(|plan| plan.newest() <= reached || is_whole(plan)) {
+            Some(plan) => plan.clone(),
             None => {
-                let oldest = waiting.iter().map(|(_, created_us, _)| *created_us).min().unwrap_or(now_us);
+                let planned: BTreeSet<Row> = plans.iter().flat_map(Plan::rows).collect();
+                let free: Vec<_> =
+                    waiting.iter().filter(|(s, at, _)| !planned.contains(&(*s, *at))).collect();
+                let Some(oldest) = free.iter().map(|(_, created_us, _)| *created_us).min() else {
+                    return Ok(None);
+                };
                 let due = now_us.saturating_sub(oldest) >= u64::from(self.settings.age_s) * 1_000_000;
-                if !all && !due && waiting.len() < self.settings.rows {
+                if !all && !due && free.len() < self.settings.rows {
                     return Ok(None);
                 }
-                let plan = Plan::of(waiting.iter().take(self.settings.rows));
-                cursors.lock().unwrap_or_else(PoisonError::into_inner).keep(&name, &plan)?;
+                let plan = Plan::of(free.into_iter().take(self.settings.rows));
+                plans.push(plan.clone());
+                keep(kind, &plans, cursors)?;
                 plan
             }
         };
-        let chosen: BTreeSet<u64> = plan.sequences.iter().copied().collect();
-        let rows: Vec<&(u64, u64, Parcel)> = waiting.iter().filter(|(s, _, _)| chosen.contains(s)).collect();
-        for (key, items) in files(kind, &plan, &rows) {
-            let bytes = (self.encode)(&items)?;
-            match self.objects.write(&key, bytes, PutIf::Absent).await {
+        let name = plan.name(kind);
+        for file in &plan.files {
+            let parcels = file.rows.iter().filter_map(|row| parcels.get(row));
+            let items: Vec<StoredItem> = parcels.map(|parcel| stored(parcel, Some(&file.schema))).collect();
+            if items.is_empty() {
+                continue;
+            }
+            let key = keys::log_file(&file.schema, &file.sensor_id, &file.day, &name);
+            match self.objects.write(&key, (self.encode)(&items)?, PutIf::Absent).await {
                 // It is there from an attempt whose answer was lost.
                 Ok(_) | Err(DoorError::Conflict { .. }) => {}
                 Err(e) => return Err(e.into()),
             }
         }
-        let confirmed: Vec<u64> = rows.iter().map(|(s, _, _)| *s).collect();
-        if let Some(waiting) = self.waiting.get_mut(&kind) {
-            waiting.retain(|(s, _, _)| !chosen.contains(s));
-        }
-        self.held.retain(|s| !chosen.contains(s));
-        Ok(Some(confirmed))
+        let sequences = plan.rows().filter(|row| parcels.contains_key(row)).map(|(s, _)| s).collect();
+        Ok(Some(Shipped { kind, tag: plan.tag, sequences }))
     }
+
+    /// The sensor has let go of these rows.
+    ///
+    /// # Errors
+    /// This machine's disk fails.
+    pub fn acknowledged(&mut self, shipped: &Shipped, cursors: &Mutex<Cursors>) -> Result<(), Fault> {
+        let gone: BTreeSet<u64> = shipped.sequences.iter().copied().collect();
+        if let Some(waiting) = self.waiting.get_mut(&shipped.kind) {
+            waiting.retain(|(s, _, _)| !gone.contains(s));
+        }
+        self.held.retain(|s| !gone.contains(s));
+        let mut plans = known(shipped.kind, cursors)?;
+        plans.retain(|plan| plan.tag != shipped.tag);
+        keep(shipped.kind, &plans, cursors)
+    }
+}
+
+/// Plans of a kind whose rows the sensor may still have.
+fn known(kind: OutboxKind, cursors: &Mutex<Cursors>) -> Result<Vec<Plan>, Fault> {
+    let cursors = cursors.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(cursors.fact(&fact(kind))?.unwrap_or_default())
+}
+
+fn keep(kind: OutboxKind, plans: &[Plan], cursors: &Mutex<Cursors>) -> Result<(), Fault> {
+    cursors.lock().unwrap_or_else(PoisonError::into_inner).keep(&fact(kind), &plans)
+}
+
+fn fact(kind: OutboxKind) -> String {
+    format!("archiving {}", kind_name(kind))
 }
 
 impl Plan {
+    /// One file a schema, sensor and day.
     fn of<'a>(rows: impl Iterator<Item = &'a (u64, u64, Parcel)>) -> Self {
-        let (mut sequences, mut hash) = (Vec::new(), Sha256::new());
+        let (mut places, mut hash) = (BTreeMap::<_, Vec<Row>>::new(), Sha256::new());
         for (sequence, created_us, parcel) in rows {
-            sequences.push(*sequence);
             hash.update(sequence.to_be_bytes());
             hash.update(created_us.to_be_bytes());
             hash.update(parcel.key().flow_id.as_bytes());
+            let item = stored(parcel, None).item;
+            let day = utc_day(item.key.timestamp_ms);
+            places.entry((item.schema, item.sensor_id, day)).or_default().push((*sequence, *created_us));
         }
         let tag = hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
-        Self { sequences, tag }
+        let file = |((schema, sensor_id, day), rows)| PlannedFile { schema, sensor_id, day, rows };
+        Self { tag, files: places.into_iter().map(file).collect() }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        self.files.iter().flat_map(|file| file.rows.iter().copied())
+    }
+
+    fn newest(&self) -> u64 {
+        self.rows().map(|(sequence, _)| sequence).max().unwrap_or(0)
+    }
+
+    fn name(&self, kind: OutboxKind) -> String {
+        format!(
+            "{}-{:012}-{}",
+            kind_name(kind),
+            self.rows().map(|(sequence, _)| sequence).min().unwrap_or(0),
+            self.tag
+        )
     }
 }
 
-/// The files of a plan: one a schema, sensor and day. Their names follow from the plan alone.
-fn files(kind: OutboxKind, plan: &Plan, rows: &[&(u64, u64, Parcel)]) -> Vec<(String, Vec<StoredItem>)> {
-    let mut by_day: BTreeMap<(String, String, String), Vec<StoredItem>> = BTreeMap::new();
-    for stored in rows.iter().map(|(_, _, parcel)| stored(parcel)) {
-        let item = &stored.item;
-        let day = utc_day(item.key.timestamp_ms);
-        by_day.entry((item.schema.clone(), item.sensor_id.clone(), day)).or_default().push(stored);
-    }
-    let first = plan.sequences.first().copied().unwrap_or(0);
-    let name = format!("{}-{first:012}-{}", kind_name(kind), plan.tag);
-    let key = |(schema, sensor, day): &(String, String, String)| keys::log_file(schema, sensor, day, &name);
-    by_day.into_iter().map(|(place, items)| (key(&place), items)).collect()
-}
-
-fn stored(parcel: &Parcel) -> StoredItem {
+/// A parcel as a row of a file, of the file with this schema if that is settled.
+fn stored(parcel: &Parcel, schema: Option<&str>) -> StoredItem {
     match parcel {
         Parcel::Item(item) => StoredItem { item: item.clone(), truth: None },
         Parcel::Label { key, uid, sensor_id, truth, item } => {
-            let item = item.as_deref().cloned().unwrap_or_else(|| no_flow(key, uid, sensor_id));
+            let fits = |item: &&LogItem| schema.is_none_or(|schema| item.schema == schema);
+            let item = item.as_deref().filter(fits).cloned().unwrap_or_else(|| {
+                let schema = schema.unwrap_or(keys::NO_FLOW).to_owned();
+                LogItem { schema, ..no_flow(key, uid, sensor_id) }
+            });
             StoredItem { item, truth: Some(truth.clone()) }
         }
     }
@@ -200,3 +249,6 @@ fn no_flow(key: &Key, uid: &str, sensor_id: &str) -> LogItem {
         expires_at_s: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,7 +161,10 @@ fn stands_a_flood(rate: u64, seconds: f64, flows_max: u64) {
          {warm_kib} KiB once the table was full, at most {most_kib} KiB; {}, {:?}",
         packets["kernel_dropped"], status["health"], status["reasons"]
     );
-    assert!(most_kib <= warm_kib + warm_kib / 10 + (24 << 10), "memory grew from {warm_kib} to {most_kib} KiB");
+    assert!(
+        most_kib <= warm_kib + warm_kib / 10 + (24 << 10),
+        "memory grew from {warm_kib} to {most_kib} KiB"
+    );
     daemon.end();
 }
 
