@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The longest frame, in bytes.
-pub const FRAME_MAX: usize = 16 << 20;
+pub const FRAME_MAX: usize = 48 << 20;
 
 /// Why a frame cannot be taken.
 #[derive(Debug, thiserror::Error)]

@@ -86,8 +86,8 @@ pub fn verify(
 }
 
 impl Follower {
-    /// What fits into a frame of the control socket, which is the only way to the sensor.
-    pub(super) const MODEL_BYTES_MAX: usize = 11 << 20;
+    /// What fits into a frame of the control socket, which is the only way to the sensor (a model travels as base64).
+    pub(super) const MODEL_BYTES_MAX: usize = 32 << 20;
 
     /// Fetches, verifies and installs. The inner error is a refusal: it is told, and the model before goes on.
     pub(super) async fn take(
