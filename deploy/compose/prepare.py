@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""The log table and the bucket, as deploy/terraform makes them, in the stand-ins: `prepare.py http://standins:5000 TABLE BUCKET`."""
+"""The log table and the bucket, as deploy/terraform makes them, in the stand-ins: `prepare.py http://standins:5000 TABLE BUCKET`.
+A fourth argument names another address for the table."""
 
 import sys
 
 import boto3
 
 
-def main(endpoint, table, bucket):
+def main(endpoint, table, bucket, tables=None):
     region = "us-east-1"
     boto3.client("s3", endpoint_url=endpoint, region_name=region).create_bucket(Bucket=bucket)
-    dynamodb = boto3.client("dynamodb", endpoint_url=endpoint, region_name=region)
+    dynamodb = boto3.client("dynamodb", endpoint_url=tables or endpoint, region_name=region)
     if table in dynamodb.list_tables()["TableNames"]:
         return
 
@@ -25,7 +26,12 @@ def main(endpoint, table, bucket):
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
         GlobalSecondaryIndexes=[index("by_day", "day_shard", "timestamp"), index("by_label", "labeled_sensor", "labeled_at")],
     )
-    dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"})
+    dynamodb.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+    try:
+        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"})
+    except dynamodb.exceptions.ClientError as fault:
+        if fault.response["Error"]["Code"] != "UnknownOperationException":  # not every stand-in forgets
+            raise
 
 
 if __name__ == "__main__":
