@@ -24,12 +24,12 @@ build: setup ## build the programs into target/release
 demo: setup ## build, replay an attack capture and a benign one, show what was found
 	@scripts/demo
 
-demo-scale: setup ## what a fleet costs its centre: 20 sensors and agents against dynalite and moto, held against docs/scale.md (five minutes)
+scale: setup ## what a fleet costs its centre: 20 sensors and agents against dynalite and moto, held against docs/scale.md (five minutes)
 	@scripts/setup servers
 	cargo build --release --locked --workspace --bins
 	"$${XDG_CACHE_HOME:-$$HOME/.cache}/taphound/servers/venv/bin/python" deploy/scale/simulate.py --programs target/release --check
 
-fleet: build ## a fleet that learns: traffic changes, errors rise, the centre retrains and decides (no root, no server)
+demo-fleet: build ## a fleet that learns: traffic changes, errors rise, the centre retrains and decides (no root, no server)
 	@scripts/setup demo
 	@scripts/demo-fleet
 
