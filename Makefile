@@ -109,7 +109,7 @@ test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --test whole -- inline:: --include-ignored --nocapture --test-threads=1
 
-proof-sensor: proof-store proof-capture ## all of docs/reliability.md: store, capture, and the sensor killed 300 times (needs root; an hour)
+proof-sensor: proof-store proof-capture ## all of docs/reliability.md: store, capture, and the sensor killed 1,000 times (needs root; an hour and a half)
 	SENSOR_PROOF=full cargo test --release --locked --workspace --test whole -- --include-ignored --nocapture --test-threads=1 run::
 
 parity: ## our forest beside river's and MOA's, ten seeds a stream (half an hour; needs Java 17)
