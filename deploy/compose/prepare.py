@@ -7,12 +7,8 @@ import sys
 import boto3
 
 
-def main(endpoint, table, bucket, tables=None):
-    region = "us-east-1"
-    boto3.client("s3", endpoint_url=endpoint, region_name=region).create_bucket(Bucket=bucket)
-    dynamodb = boto3.client("dynamodb", endpoint_url=tables or endpoint, region_name=region)
-    if table in dynamodb.list_tables()["TableNames"]:
-        return
+def make_table(dynamodb, table):
+    """Makes the log table as fleet/ expects it and waits until it is there."""
 
     def index(name, partition, sort):
         keys = [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
@@ -32,6 +28,14 @@ def main(endpoint, table, bucket, tables=None):
     except dynamodb.exceptions.ClientError as fault:
         if fault.response["Error"]["Code"] != "UnknownOperationException":  # not every stand-in forgets
             raise
+
+
+def main(endpoint, table, bucket, tables=None):
+    region = "us-east-1"
+    boto3.client("s3", endpoint_url=endpoint, region_name=region).create_bucket(Bucket=bucket)
+    dynamodb = boto3.client("dynamodb", endpoint_url=tables or endpoint, region_name=region)
+    if table not in dynamodb.list_tables()["TableNames"]:
+        make_table(dynamodb, table)
 
 
 if __name__ == "__main__":

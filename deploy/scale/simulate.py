@@ -29,6 +29,9 @@ import time
 import boto3
 from botocore.config import Config
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "compose"))
+from prepare import make_table
+
 REPO = pathlib.Path(__file__).resolve().parent.parent.parent
 SERVERS = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "taphound/servers"
 # What does not depend on the machine, nor on how many agents there are.
@@ -137,19 +140,7 @@ class Rig:
         self.dynamodb = boto3.client("dynamodb", endpoint_url=self.endpoints[0], config=config, **KEYS)
         self.s3 = boto3.client("s3", endpoint_url=self.endpoints[1], config=config, **KEYS)
         self.s3.create_bucket(Bucket=BUCKET)
-
-        def index(name, partition, sort):
-            keys = [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
-            return {"IndexName": name, "KeySchema": keys, "Projection": {"ProjectionType": "ALL"}}
-
-        types = {"flow_id": "S", "timestamp": "N", "day_shard": "S", "labeled_sensor": "S", "labeled_at": "N"}
-        self.dynamodb.create_table(
-            TableName=TABLE, BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "flow_id", "KeyType": "HASH"}, {"AttributeName": "timestamp", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()],
-            GlobalSecondaryIndexes=[index("by_day", "day_shard", "timestamp"), index("by_label", "labeled_sensor", "labeled_at")],
-        )
-        until("the table", lambda: self.dynamodb.describe_table(TableName=TABLE)["Table"]["TableStatus"] == "ACTIVE", 20)
+        make_table(self.dynamodb, TABLE)
 
     def sensor(self, name, capture):
         place = self.folder / name
