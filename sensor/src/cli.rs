@@ -12,7 +12,7 @@ use crate::export::Format;
 
 pub use ask::{
     AddArgs, AskArgs, BackupArgs, CaptureCommand, DoctorArgs, EvidenceArgs, LabelArgs, ModelFileArgs, Said,
-    SearchArgs, SuppressCommand, TokenCommand, TopArgs, VersusArgs,
+    SearchArgs, ShadowArgs, SuppressCommand, TokenCommand, TopArgs, VersusArgs,
 };
 pub use block::{BlockArgs, BlockCommand};
 pub use host::{ManualArgs, SelftestArgs, SetupArgs};
@@ -105,10 +105,8 @@ pub enum ModelCommand {
     Active(AskArgs),
     /// Put a model to work in the running sensor
     Install(ModelFileArgs),
-    /// Let a model score beside the one at work, for comparison
-    Shadow(ModelFileArgs),
-    /// End the shadow
-    EndShadow(AskArgs),
+    /// Let a model score beside the one at work, for comparison, or end that
+    Shadow(ShadowArgs),
     /// Put the model before to work again
     Rollback(AskArgs),
 }

@@ -9,10 +9,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    AskArgs, BackupArgs, CaptureCommand, Command, LabelArgs, ModelCommand, ModelFileArgs, Said, SearchArgs,
+    AskArgs, BackupArgs, CaptureCommand, Command, LabelArgs, ModelCommand, Said, SearchArgs, ShadowArgs,
     SuppressCommand, TokenCommand,
 };
 use crate::control::client::Client;
+use crate::control::frame::FRAME_MAX;
 use crate::fault::Fault;
 use crate::report::print;
 use crate::status::{Health, Status};
@@ -170,16 +171,24 @@ fn model(command: ModelCommand) -> Result<(), Fault> {
             models["active"]["version"]
         )
     };
-    let send = |a: &ModelFileArgs, op: &str| {
-        let bytes = crate::scoring::read(&a.file)?;
+    let send = |ask: &AskArgs, file: &Path, op: &str| {
+        let bytes = crate::scoring::read(file)?;
         let bytes = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
-        tell(&a.ask, op, json!({"bytes": bytes}), at_work)
+        if bytes.len() > FRAME_MAX {
+            let what =
+                "is too large for a sensor; one that carries its learning state is for retraining alone";
+            let remedy = "`taphound-retrain register` makes a smaller one of it";
+            return Err(Fault::BadData(format!("{}: {what}: {remedy}", file.display())));
+        }
+        tell(ask, op, json!({"bytes": bytes}), at_work)
     };
     match command {
         ModelCommand::Active(show) => tell(&show, "model", Value::Null, at_work),
-        ModelCommand::Install(arguments) => send(&arguments, "model/install"),
-        ModelCommand::Shadow(arguments) => send(&arguments, "model/shadow"),
-        ModelCommand::EndShadow(show) => tell(&show, "model/shadow/end", Value::Null, at_work),
+        ModelCommand::Install(a) => send(&a.ask, &a.file, "model/install"),
+        ModelCommand::Shadow(ShadowArgs { file: Some(file), ask, .. }) => send(&ask, &file, "model/shadow"),
+        ModelCommand::Shadow(ShadowArgs { file: None, ask, .. }) => {
+            tell(&ask, "model/shadow/end", Value::Null, |_| "no model runs as shadow any more".to_owned())
+        }
         ModelCommand::Rollback(show) => tell(&show, "model/rollback", Value::Null, at_work),
         ModelCommand::Show(_) | ModelCommand::Verify(_) | ModelCommand::Versus(_) => {
             Err(Fault::Software("this command asks no sensor".into()))

@@ -295,7 +295,10 @@ fn models(sensor: &mut Running) {
     std::fs::write(sensor.path("keys/ours.pub"), key.public().to_line()).unwrap();
     let shadow = sensor.json(&["model", "shadow", file.to_str().unwrap()]);
     assert_eq!(shadow["shadow"]["version"], version);
-    sensor.json(&["model", "end-shadow"]);
+    sensor.json(&["model", "shadow", "--end"]);
+    assert_eq!(sensor.json(&["model", "active"])["shadow"], Value::Null);
+    let (code, said) = sensor.refusal(&["model", "shadow", "--end"]);
+    assert!(code != 0 && said.contains("no model runs as shadow"), "{code}: {said}");
     assert_eq!(sensor.json(&install)["active"]["version"], version);
     assert_eq!(sensor.json(&["model", "rollback"])["active"]["version"], version - 1);
     assert_eq!(sensor.json(&install)["active"]["version"], version);

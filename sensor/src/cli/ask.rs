@@ -197,7 +197,20 @@ pub enum TokenCommand {
     },
 }
 
-/// Arguments of `model install` and `model shadow`.
+/// Arguments of `model shadow`.
+#[derive(Debug, Args)]
+pub struct ShadowArgs {
+    /// The model file, signed by a key that the sensor trusts
+    #[arg(required_unless_present = "end")]
+    pub file: Option<PathBuf>,
+    /// End the shadow
+    #[arg(long, conflicts_with = "file")]
+    pub end: bool,
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+}
+
+/// Arguments of `model install`.
 #[derive(Debug, Args)]
 pub struct ModelFileArgs {
     /// The model file, signed by a key that the sensor trusts
