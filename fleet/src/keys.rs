@@ -4,6 +4,8 @@
 pub const LOGS: &str = "logs/";
 /// Objects of model files begin so.
 pub const MODELS: &str = "models/";
+/// Objects of model files with their learning state end so.
+pub const LEARNER_END: &str = ".learner.taphound";
 /// Schema of a row of logs that has no flow: a label that was given while its flow ran.
 pub const NO_FLOW: &str = "none";
 /// When the centre last retrained.
@@ -19,6 +21,12 @@ pub fn channel(model: &str, channel: &str) -> String {
 #[must_use]
 pub fn model(model: &str, serial: u64, digest: &str) -> String {
     format!("{}{}.taphound", model_versions(model, serial), part(digest))
+}
+
+/// A model file with its learning state, by its own digest.
+#[must_use]
+pub fn learner(model: &str, serial: u64, digest: &str) -> String {
+    format!("{}{}{LEARNER_END}", model_versions(model, serial), part(digest))
 }
 
 /// What the files of one serial of a model begin with.

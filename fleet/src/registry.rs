@@ -15,8 +15,10 @@ use crate::DoorError;
 pub struct NewVersion<'a> {
     /// Name of the run that made it.
     pub run_name: &'a str,
-    /// The model file.
+    /// The model file, as sensors get it.
     pub artifact: &'a Path,
+    /// The same model with the state to go on learning, which only the next retraining asks for.
+    pub learner: Option<&'a Path>,
     /// Further files for people: name in the run's artifacts, file.
     pub files: &'a [(String, std::path::PathBuf)],
     /// Parameters of the run.
@@ -72,10 +74,15 @@ pub trait Registry: Send + Sync {
 
     /// Reads a version's artifact of at most `bytes_max` into a new file.
     async fn download(&self, version: &Version, to: &Path, bytes_max: u64) -> Result<(), DoorError>;
+
+    /// Reads a version's model with its learning state of at most `bytes_max` into a new file; [`DoorError::Absent`] where there is none.
+    async fn download_learner(&self, version: &Version, to: &Path, bytes_max: u64) -> Result<(), DoorError>;
 }
 
 /// Name of the model file in a run's artifacts.
 pub const ARTIFACT: &str = "model.taphound";
+/// Name of the file with the learning state, beside it.
+pub const LEARNER: &str = "learner.taphound";
 
 /// The stage that follows an alias, where there is one.
 fn stage_of(alias: &str) -> Option<&'static str> {
@@ -100,8 +107,8 @@ fn check_new(place: &str, model: &str, new: &NewVersion<'_>) -> Result<(), DoorE
     check_name(place, "model", model)?;
     for (name, _) in new.files {
         check_name(place, "file", name)?;
-        if name == ARTIFACT {
-            return Err(DoorError::invalid(place, format!("file {name:?}"), "the model file has this name"));
+        if name == ARTIFACT || name == LEARNER {
+            return Err(DoorError::invalid(place, format!("file {name:?}"), "a model file has this name"));
         }
     }
     if let Some((name, value)) = new.metrics.iter().find(|(_, value)| !value.is_finite()) {

@@ -9,8 +9,8 @@ use crate::promote;
 use crate::register;
 use crate::train;
 use clap::Parser;
-use fleet::DoorError;
 use fleet::registry::Version;
+use fleet::{DoorError, keys};
 use model::Artifact;
 use model::artifact::{ARTIFACT_BYTES_MAX, Channel};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub(crate) fn bring(
             (there.ok_or_else(|| Failure::software("a model that was just promoted is not there"))?, true)
         }
     };
-    let artifact = download(centre, config, &production, to)?;
+    let artifact = download_learner(centre, config, &production, to)?;
     let versions = centre.ask(|| registry.versions(name)).or_else(register::absent_is_empty)?;
     let highest = versions.iter().map(promote::serial).max().unwrap_or(0).max(artifact.manifest().serial);
     Ok(json!({
@@ -55,13 +55,52 @@ pub(crate) fn production_model(centre: &Centre, config: &Config) -> Result<Optio
     Ok(Some(artifact))
 }
 
+/// The model as sensors have it.
 fn download(centre: &Centre, config: &Config, version: &Version, to: &Path) -> Result<Artifact, Failure> {
     let registry = centre.registry()?;
     let _ = std::fs::remove_file(to);
     centre
         .ask(|| registry.download(version, to, ARTIFACT_BYTES_MAX as u64))
         .map_err(|fault| Failure::door(&fault))?;
-    Artifact::read(&read_file(to)?, &register::trust(config)?)
+    read(config, to)
+}
+
+/// The same model as one can go on from. A version whose tags name no such file carries it in the model itself, if at all.
+fn download_learner(
+    centre: &Centre,
+    config: &Config,
+    version: &Version,
+    to: &Path,
+) -> Result<Artifact, Failure> {
+    let Some(digest) = version.tags.get(register::LEARNER_DIGEST) else {
+        return download(centre, config, version, to);
+    };
+    let (registry, name, serial) = (centre.registry()?, config.model.name.as_str(), promote::serial(version));
+    let _ = std::fs::remove_file(to);
+    match centre.ask(|| registry.download_learner(version, to, ARTIFACT_BYTES_MAX as u64)) {
+        Ok(()) => {}
+        Err(DoorError::Absent { .. }) => {
+            let (objects, key) = (centre.objects()?, keys::learner(name, serial, digest));
+            centre
+                .ask(|| objects.download(&key, to, ARTIFACT_BYTES_MAX as u64))
+                .map_err(|fault| Failure::door(&fault))?;
+        }
+        Err(fault) => return Err(Failure::door(&fault)),
+    }
+    let artifact = read(config, to)?;
+    let found = (artifact.digest().to_string(), artifact.manifest().serial);
+    if found != (digest.clone(), serial) {
+        let what = format!("its learning state is {} of serial {}", found.0, found.1);
+        let remedy = "register a model anew, or `rollback`";
+        return Err(Failure::data(format!(
+            "production model of `{name}`: {what}, the registry names {digest} of {serial}; {remedy}"
+        )));
+    }
+    Ok(artifact)
+}
+
+fn read(config: &Config, file: &Path) -> Result<Artifact, Failure> {
+    Artifact::read(&read_file(file)?, &register::trust(config)?)
         .map_err(|fault| Failure::data(format!("production model of `{}`: {fault}", config.model.name)))
 }
 

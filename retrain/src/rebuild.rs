@@ -7,12 +7,13 @@ use crate::args::RebuildArgs;
 use crate::centre::Centre;
 use crate::config::{self, Config};
 use crate::enroll_token::door;
-use crate::failure::Failure;
-use crate::register::{register, trust};
+use crate::failure::{Failure, read_file};
+use crate::register::{register_files, trust};
 use crate::{clock, report};
 use fleet::log_table::{CENTRE, LogItem, StoredItem, Written};
 use fleet::objects::ObjectHead;
 use fleet::{DoorError, LogTable, keys, log_file};
+use model::Artifact;
 use model::artifact::{ARTIFACT_BYTES_MAX, Channel, ChannelPointer};
 use serde_json::json;
 use std::path::Path;
@@ -188,22 +189,38 @@ fn registry(centre: &Centre, config: &Config) -> Result<(usize, Vec<String>), Fa
     let prefix = keys::model_versions(name, 0);
     let prefix = prefix.strip_suffix("0/").unwrap_or(&prefix);
     let serial = |key: &str| key.strip_prefix(prefix)?.split('/').next()?.parse::<u64>().ok();
-    let mut models: Vec<(u64, String)> = list(centre, prefix)?
+    let mut files: Vec<(u64, String)> = list(centre, prefix)?
         .into_iter()
         .filter(|head| head.key.ends_with(".taphound"))
         .filter_map(|head| Some((serial(&head.key)?, head.key)))
         .collect();
-    models.sort();
+    files.sort();
+    let (learners, models): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|(_, key)| key.ends_with(keys::LEARNER_END));
+    let trust = trust(config)?;
     let folder = tempfile::tempdir().map_err(Failure::software)?;
     let objects = centre.objects()?;
-    for (serial, key) in &models {
-        let file = folder.path().join(format!("{serial}.taphound"));
+    let fetch = |key: &str, name: &str| {
+        let file = folder.path().join(name);
         let _ = std::fs::remove_file(&file);
         centre.ask(|| objects.download(key, &file, ARTIFACT_BYTES_MAX as u64)).map_err(door)?;
+        let artifact = Artifact::read(&read_file(&file)?, &trust)
+            .map_err(|fault| Failure::data(format!("{key}: {fault}; set `model.trust`")))?;
+        Ok::<_, Failure>((file, artifact))
+    };
+    for (serial, key) in &models {
+        let (file, model) = fetch(key, "model.taphound")?;
+        let mut learner = None;
+        for (_, key) in learners.iter().filter(|(of, _)| of == serial) {
+            let (file, found) = fetch(key, "learner.taphound")?;
+            if found.judges_as(&model) {
+                learner = Some(file);
+                break;
+            }
+        }
         // There is no card beside it: what its manifest says is what is known.
-        register(centre, config, &file, Path::new(""))?;
+        register_files(centre, config, &file, learner.as_deref(), Path::new(""))?;
     }
-    let trust = trust(config)?;
     let registry = centre.registry()?;
     let mut aliases = Vec::new();
     for channel in [Channel::Production, Channel::Canary] {

@@ -1,21 +1,24 @@
-//! `register`: a model and all that is known of its making go into the registry as `staging`, its file into the object store.
+//! `register`: a model and all that is known of its making go into the registry as `staging`, its files into the object store: one
+//! for sensors, which only judge, and one with the learning state, which the next retrain goes on from.
 
 use crate::args::RegisterArgs;
 use crate::card;
 use crate::centre::Centre;
 use crate::config::{self, Config};
-use crate::failure::{Failure, read_file};
+use crate::failure::{Failure, read_file, write_file};
 use crate::report;
 use fleet::objects::PutIf;
 use fleet::registry::{NewVersion, Version};
 use fleet::{DoorError, keys};
 use model::Artifact;
-use model::artifact::{PublicKey, SecretKey, Trust};
+use model::artifact::{PublicKey, SecretKey, Trust, without_learner};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const RUN_NAME: &str = "arf-incremental-retrain";
+/// Tag of a version, and parameter of its run, that names the file with the learning state.
+pub(crate) const LEARNER_DIGEST: &str = "learner_digest";
 
 /// `register`.
 pub(crate) fn run(args: &RegisterArgs) -> Result<(), Failure> {
@@ -34,16 +37,38 @@ pub(crate) fn run(args: &RegisterArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Registers once: a model that is there already is found by its digest.
+/// Registers a model. Where it carries its learning state, what sensors get is a file of its own, signed by this centre.
 pub(crate) fn register(
     centre: &Centre,
     config: &Config,
     model: &Path,
     card: &Path,
 ) -> Result<Value, Failure> {
-    let bytes = read_file(model)?;
-    let artifact = Artifact::read(&bytes, &trust(config)?)
-        .map_err(|fault| Failure::data(format!("{}: {fault}", model.display())))?;
+    let (trust, bytes) = (trust(config)?, read_file(model)?);
+    let fault = |fault| Failure::data(format!("{}: {fault}", model.display()));
+    if !Artifact::read(&bytes, &trust).map_err(fault)?.can_learn() {
+        return register_files(centre, config, model, None, card);
+    }
+    let folder = tempfile::tempdir().map_err(Failure::software)?;
+    let lean = folder.path().join(fleet::registry::ARTIFACT);
+    write_file(&lean, &without_learner(&bytes, &trust, Some(&signing_key(config)?)).map_err(fault)?)?;
+    register_files(centre, config, &lean, Some(model), card)
+}
+
+/// Registers once: a model that is there already is found by its digest.
+pub(crate) fn register_files(
+    centre: &Centre,
+    config: &Config,
+    model: &Path,
+    learner: Option<&Path>,
+    card: &Path,
+) -> Result<Value, Failure> {
+    let read = |path: &Path| {
+        Artifact::read(&read_file(path)?, &trust(config)?)
+            .map_err(|fault| Failure::data(format!("{}: {fault}", path.display())))
+    };
+    let artifact = read(model)?;
+    let learner = learner.map(|path| Ok((path, read(path)?))).transpose()?;
     let manifest = artifact.manifest();
     let (name, serial) = (config.model.name.as_str(), manifest.serial);
     if manifest.name != name {
@@ -51,6 +76,15 @@ pub(crate) fn register(
         return Err(Failure::data(format!("{}: {what}; set `model.name`", model.display())));
     }
     let digest = artifact.digest().to_string();
+    let mut files = vec![(keys::model(name, serial, &digest), model)];
+    if let Some((path, learner)) = &learner {
+        if !learner.judges_as(&artifact) || learner.manifest().serial != serial {
+            let what = format!("is not the learning state of serial {serial}");
+            return Err(Failure::data(format!("{}: {what}; train it again", path.display())));
+        }
+        files.push((keys::learner(name, serial, &learner.digest().to_string()), path));
+    }
+    let learner_digest = learner.as_ref().map(|(_, learner)| learner.digest().to_string());
     let registry = centre.registry()?;
     let versions = centre.ask(|| registry.versions(name)).or_else(absent_is_empty)?;
     let tag = |version: &Version, key: &str| version.tags.get(key).cloned().unwrap_or_default();
@@ -62,34 +96,38 @@ pub(crate) fn register(
         return Err(Failure::data(format!("{}: {what}; train with a higher --serial", model.display())));
     }
     let objects = centre.objects()?;
-    let key = keys::model(name, serial, &digest);
-    match centre.ask(|| objects.upload(&key, model, PutIf::Absent)) {
-        Ok(_) | Err(DoorError::Conflict { .. }) => {}
-        Err(fault) => return Err(Failure::door(&fault)),
+    for (key, file) in &files {
+        match centre.ask(|| objects.upload(key, file, PutIf::Absent)) {
+            Ok(_) | Err(DoorError::Conflict { .. }) => {}
+            Err(fault) => return Err(Failure::door(&fault)),
+        }
     }
     let version = match known {
         Some(version) => version,
         None => {
             let facts = comparison(card)?;
-            let files: Vec<(String, PathBuf)> = card::FILES
+            let shown: Vec<(String, PathBuf)> = card::FILES
                 .iter()
                 .map(|file| ((*file).to_owned(), card.join(file)))
                 .filter(|(_, path)| path.is_file())
                 .collect();
-            let parameters = parameters(&facts);
+            let mut parameters = parameters(&facts);
+            parameters.extend(learner_digest.clone().map(|digest| (LEARNER_DIGEST.to_owned(), digest)));
             let mut metrics = manifest.metrics.clone();
             metrics.retain(|_, value| value.is_finite());
-            let tags = BTreeMap::from([
+            let mut tags = BTreeMap::from([
                 ("serial".to_owned(), serial.to_string()),
                 ("digest".to_owned(), digest.clone()),
                 ("parent".to_owned(), manifest.parent.map_or(String::new(), |parent| parent.to_string())),
                 ("training_data".to_owned(), manifest.training_data.to_string()),
                 ("schema".to_owned(), manifest.schema.clone()),
             ]);
+            tags.extend(learner_digest.clone().map(|digest| (LEARNER_DIGEST.to_owned(), digest)));
             let new = NewVersion {
                 run_name: RUN_NAME,
                 artifact: model,
-                files: &files,
+                learner: learner.as_ref().map(|(path, _)| *path),
+                files: &shown,
                 parameters: &parameters,
                 metrics: &metrics,
                 tags: &tags,
@@ -102,7 +140,8 @@ pub(crate) fn register(
         .map_err(|fault| Failure::door(&fault))?;
     tracing::info!(name, serial, version = version.version, "registered as staging");
     Ok(json!({
-        "name": name, "serial": serial, "version": version.version, "digest": digest, "object": key,
+        "name": name, "serial": serial, "version": version.version, "digest": digest, "object": files[0].0,
+        "learner_digest": learner_digest,
         "registry": registry.place(), "objects": objects.place(),
     }))
 }

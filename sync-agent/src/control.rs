@@ -15,7 +15,7 @@ use store::Acknowledged;
 use store::record::{OutboxKind, OutboxRow, TrueLabel};
 
 const VERSION: u32 = 1;
-const FRAME_MAX: usize = 48 << 20;
+const FRAME_MAX: usize = 16 << 20;
 /// How long an answer may take: a model's self-test on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 

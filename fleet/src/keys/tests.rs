@@ -6,6 +6,7 @@ use super::*;
 fn keys_are_what_the_documents_say() {
     assert_eq!(channel("ARF Baseline Model", "canary"), "channels/ARF Baseline Model/canary");
     assert_eq!(model("m", 7, "ab12"), "models/m/7/ab12.taphound");
+    assert_eq!(learner("m", 7, "cd34"), "models/m/7/cd34.learner.taphound");
     assert_eq!(
         log_file("cic20/1:0123abcd", "tap-1", "2026-11-21", "0007"),
         "logs/schema=cic20%2F1%3A0123abcd/sensor=tap-1/date=2026-11-21/0007.parquet"

@@ -4,6 +4,7 @@
 //! ARF Baseline Model/state.json              aliases, stages
 //! ARF Baseline Model/7/version.json          run, parameters, metrics, tags
 //! ARF Baseline Model/7/model.taphound        the model file
+//! ARF Baseline Model/7/learner.taphound      the same with the state to go on learning
 //! ARF Baseline Model/7/files/...             further files for people
 //! ```
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{ARTIFACT, NewVersion, Registry, Version, check_name, check_new, no_version, stage_of};
+use super::{ARTIFACT, LEARNER, NewVersion, Registry, Version, check_name, check_new, no_version, stage_of};
 use crate::DoorError;
 use crate::folders::{self, INCOMING, Incoming, LOCK, blocking};
 
@@ -174,6 +175,9 @@ impl Inner {
         };
         // Everything is copied before the lock is taken, and moved to its place in one step under it.
         let mut copies = vec![(ARTIFACT.to_owned(), self.copy(&new.artifact)?)];
+        if let Some(learner) = &new.learner {
+            copies.push((LEARNER.to_owned(), self.copy(learner)?));
+        }
         for (name, path) in &new.files {
             copies.push((format!("{FILES}/{name}"), self.copy(path)?));
         }
@@ -231,9 +235,9 @@ impl Inner {
         })
     }
 
-    fn download(&self, version: &Version, to: &Path, bytes_max: u64) -> Result<(), DoorError> {
-        let at = self.model(&version.model)?.join(version.version.to_string()).join(ARTIFACT);
-        let thing = format!("version {} of {:?}", version.version, version.model);
+    fn download(&self, version: &Version, file: &str, to: &Path, bytes_max: u64) -> Result<(), DoorError> {
+        let at = self.model(&version.model)?.join(version.version.to_string()).join(file);
+        let thing = format!("{file} of version {} of {:?}", version.version, version.model);
         let from = File::open(&at).map_err(self.io(&thing))?;
         let bytes = from.metadata().map_err(self.io(&thing))?.len();
         if bytes > bytes_max {
@@ -253,6 +257,7 @@ impl Inner {
 struct Owned {
     run_name: String,
     artifact: PathBuf,
+    learner: Option<PathBuf>,
     files: Vec<(String, PathBuf)>,
     parameters: BTreeMap<String, String>,
     metrics: BTreeMap<String, f64>,
@@ -270,6 +275,7 @@ impl Registry for FolderRegistry {
         let owned = Owned {
             run_name: new.run_name.to_owned(),
             artifact: new.artifact.to_owned(),
+            learner: new.learner.map(Path::to_owned),
             files: new.files.to_vec(),
             parameters: new.parameters.clone(),
             metrics: new.metrics.clone(),
@@ -327,6 +333,11 @@ impl Registry for FolderRegistry {
 
     async fn download(&self, version: &Version, to: &Path, bytes_max: u64) -> Result<(), DoorError> {
         let (version, to) = (version.clone(), to.to_owned());
-        self.run(move |inner| inner.download(&version, &to, bytes_max)).await
+        self.run(move |inner| inner.download(&version, ARTIFACT, &to, bytes_max)).await
+    }
+
+    async fn download_learner(&self, version: &Version, to: &Path, bytes_max: u64) -> Result<(), DoorError> {
+        let (version, to) = (version.clone(), to.to_owned());
+        self.run(move |inner| inner.download(&version, LEARNER, &to, bytes_max)).await
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ARTIFACT, NewVersion, Registry, Version, check_name, check_new, no_version, stage_of};
+use super::{ARTIFACT, LEARNER, NewVersion, Registry, Version, check_name, check_new, no_version, stage_of};
 use crate::{AwsSettings, DoorError};
 use rest::{Rest, map, text, whole};
 
@@ -127,6 +127,9 @@ impl MlflowRegistry {
             }
         }
         artifacts::send(self, &format!("{root}/{FOLDER}/{ARTIFACT}"), new.artifact).await?;
+        if let Some(learner) = new.learner {
+            artifacts::send(self, &format!("{root}/{FOLDER}/{LEARNER}"), learner).await?;
+        }
         for (name, path) in new.files {
             artifacts::send(self, &format!("{root}/{name}"), path).await?;
         }
@@ -297,8 +300,27 @@ impl Registry for MlflowRegistry {
         to: &std::path::Path,
         bytes_max: u64,
     ) -> Result<(), DoorError> {
-        let file = version.source.rsplit('/').next().is_some_and(|name| name.ends_with(".taphound"));
-        let source = if file { version.source.clone() } else { format!("{}/{ARTIFACT}", version.source) };
+        let source =
+            if is_file(version) { version.source.clone() } else { format!("{}/{ARTIFACT}", version.source) };
         artifacts::fetch(self, &source, to, bytes_max).await
     }
+
+    async fn download_learner(
+        &self,
+        version: &Version,
+        to: &std::path::Path,
+        bytes_max: u64,
+    ) -> Result<(), DoorError> {
+        let folder = if is_file(version) {
+            version.source.rsplit_once('/').map_or("", |(folder, _)| folder)
+        } else {
+            &version.source
+        };
+        artifacts::fetch(self, &format!("{folder}/{LEARNER}"), to, bytes_max).await
+    }
+}
+
+/// Whether somebody registered the file itself and not its folder.
+fn is_file(version: &Version) -> bool {
+    version.source.rsplit('/').next().is_some_and(|name| name.ends_with(".taphound"))
 }

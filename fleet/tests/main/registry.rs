@@ -32,9 +32,12 @@ impl Material {
             ("serial".to_owned(), serial.to_string()),
             ("digest".to_owned(), "ab".repeat(32)),
         ]);
+        // Every other version can go on learning.
+        let learner = self.file("l.taphound", format!("learner {serial}").as_bytes());
         let new = NewVersion {
             run_name: "retrain 1",
             artifact: &artifact,
+            learner: serial.is_multiple_of(2).then_some(learner.as_path()),
             files: &files,
             parameters: &parameters,
             metrics: &metrics,
@@ -94,6 +97,11 @@ pub(crate) async fn contract(registry: &dyn Registry, model: &str) {
     assert_eq!(std::fs::read(&to).unwrap(), b"model 7");
     let over = registry.download(&two, &to, MOST).await;
     assert!(matches!(over, Err(DoorError::Conflict { .. })), "{over:?}");
+    let learner = material.folder.path().join("learner");
+    registry.download_learner(&two, &learner, MOST).await.unwrap();
+    assert_eq!(std::fs::read(&learner).unwrap(), b"learner 8");
+    let none = registry.download_learner(&one, &material.folder.path().join("none"), MOST).await;
+    assert!(matches!(none, Err(DoorError::Absent { .. })), "{none:?}");
     let cut = material.folder.path().join("cut");
     let outcome = registry.download(&two, &cut, 3).await;
     assert!(matches!(outcome, Err(DoorError::Damaged { .. })), "{outcome:?}");
@@ -117,8 +125,15 @@ async fn refusals(registry: &dyn Registry, model: &str, material: &Material) {
     let not_a_number = BTreeMap::from([("f1".to_owned(), f64::NAN)]);
     let before = registry.versions(model).await.unwrap().len();
     for (artifact, metrics) in [(&artifact, &not_a_number), (&missing, &none)] {
-        let new =
-            NewVersion { run_name: "r", artifact, files: &[], parameters: &nothing, metrics, tags: &nothing };
+        let new = NewVersion {
+            run_name: "r",
+            artifact,
+            learner: None,
+            files: &[],
+            parameters: &nothing,
+            metrics,
+            tags: &nothing,
+        };
         let outcome = registry.register(model, &new).await;
         assert!(outcome.is_err(), "{outcome:?}");
     }

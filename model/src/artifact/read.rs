@@ -127,6 +127,19 @@ impl Artifact {
         self.scorer.novelty(features)
     }
 
+    /// Whether the file carries the state to go on learning.
+    pub fn can_learn(&self) -> bool {
+        self.learner.is_some()
+    }
+
+    /// Whether both files hold the same model, learning state, name and signature aside: their bodies are the same bytes.
+    pub fn judges_as(&self, other: &Artifact) -> bool {
+        let body = |artifact: &Artifact| {
+            artifact.manifest.sections.iter().find(|section| section.name == BODY).map(|body| body.sha256)
+        };
+        body(self).is_some() && body(self) == body(other)
+    }
+
     /// The forest in its learning form, if the file carries it.
     ///
     /// # Errors
@@ -143,7 +156,7 @@ impl Artifact {
 }
 
 /// Cuts the rest of the file into sections and checks each one's digest. Nothing may be left over.
-fn cut_sections<'a>(
+pub(super) fn cut_sections<'a>(
     manifest: &'a Manifest,
     rest: &'a [u8],
     rest_offset: usize,

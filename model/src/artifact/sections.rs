@@ -1,6 +1,5 @@
 //! What lies in the sections of an artifact: zstd frames of MessagePack, bounded before they are unpacked.
 
-use super::LEARNER;
 use super::container::{decode, encode};
 use super::digest::Digest;
 use super::error::ArtifactError;
@@ -18,9 +17,23 @@ use std::io::Read;
 pub(crate) const PLAIN_BYTES_MAX: u64 = 512 << 20;
 /// The most a section may grow by unpacking, times its own size.
 const RATIO_MAX: u64 = 256;
-const LEVEL: i32 = 19;
-/// What a forest needs to go on learning is so much that packing it at the level above takes longer than a retrain.
-const LEARNER_LEVEL: i32 = 6;
+/// How hard a file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// Once for all: the model inside the sensor.
+    Small,
+    /// Whatever goes on learning is packed at each retrain, and the level above takes longer than learning does, for 6 % of the bytes.
+    Quick,
+}
+
+impl Packing {
+    fn level(self) -> i32 {
+        match self {
+            Packing::Small => 19,
+            Packing::Quick => 6,
+        }
+    }
+}
 
 /// The model itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,7 +94,11 @@ impl SelfTest {
 }
 
 /// Packs a value; the result names its own digest and lengths.
-pub(crate) fn pack<T: Serialize>(name: &'static str, value: &T) -> Result<(Section, Vec<u8>), ArtifactError> {
+pub(crate) fn pack<T: Serialize>(
+    name: &'static str,
+    value: &T,
+    packing: Packing,
+) -> Result<(Section, Vec<u8>), ArtifactError> {
     let plain = encode(name, value)?;
     if plain.len() as u64 > PLAIN_BYTES_MAX {
         return Err(ArtifactError::TooLarge {
@@ -91,8 +108,7 @@ pub(crate) fn pack<T: Serialize>(name: &'static str, value: &T) -> Result<(Secti
         });
     }
     // In one piece, so that the encoder knows the length and asks for no larger window.
-    let level = if name == LEARNER { LEARNER_LEVEL } else { LEVEL };
-    let packed = zstd::bulk::compress(&plain, level)
+    let packed = zstd::bulk::compress(&plain, packing.level())
         .map_err(|fault| ArtifactError::Decode { part: name, fault: fault.to_string() })?;
     let section = Section {
         name: name.to_owned(),

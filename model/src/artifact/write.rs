@@ -4,7 +4,7 @@ use super::digest::Digest;
 use super::error::ArtifactError;
 use super::keys::SecretKey;
 use super::manifest::Manifest;
-use super::sections::{Body, SelfTest, pack};
+use super::sections::{Body, Packing, SelfTest, pack};
 use super::{ARTIFACT_BYTES_MAX, BODY, FORMAT, KIND, LEARNER, SELF_TEST, container};
 use crate::forest::AdaptiveRandomForest;
 use crate::novelty::IsolationForest;
@@ -54,9 +54,10 @@ impl Draft<'_> {
         };
         let tests: Vec<SelfTest> =
             self.self_test.iter().map(|features| SelfTest::of(scorer, features)).collect();
-        let mut packed = vec![pack(BODY, &body)?, pack(SELF_TEST, &tests)?];
+        let packing = if self.learner.is_some() { Packing::Quick } else { Packing::Small };
+        let mut packed = vec![pack(BODY, &body, packing)?, pack(SELF_TEST, &tests, packing)?];
         if let Some(learner) = self.learner {
-            packed.push(pack(LEARNER, learner)?);
+            packed.push(pack(LEARNER, learner, packing)?);
         }
         let manifest = Manifest {
             format: FORMAT,

@@ -1,7 +1,7 @@
 //! A model survives its file bit for bit, and files that should not be used are refused with a reason.
 
 use super::{draft, key, rows, small_scorer};
-use model::artifact::{Artifact, ArtifactError, Digest, Manifest, Trust, TrustedBy};
+use model::artifact::{Artifact, ArtifactError, Digest, Manifest, Trust, TrustedBy, without_learner};
 use model::{FEATURES, schema_id};
 
 #[test]
@@ -40,6 +40,35 @@ fn learning_goes_on_where_it_stopped() {
         assert_eq!(resumed.learn_one(x, *class), kept.learn_one(x, *class));
     }
     assert_eq!(resumed.freeze(), kept.freeze());
+}
+
+#[test]
+fn sensors_get_the_same_model_without_what_it_learns_from() {
+    let rows = rows(3000, 9);
+    let (scorer, forest) = small_scorer(&rows);
+    let mut draft = draft(&scorer, &rows);
+    draft.learner = Some(&forest);
+    let whole = draft.write(Some(&key(1))).unwrap();
+    let trust = Trust::none().with_key(key(1).public());
+    let lean = without_learner(&whole, &trust, Some(&key(1))).unwrap();
+    assert!(lean.len() < whole.len(), "{} of {} bytes", lean.len(), whole.len());
+    assert_eq!(without_learner(&lean, &trust, Some(&key(1))).unwrap(), lean, "nothing to leave out");
+    let [whole, lean] = [&whole, &lean].map(|bytes| Artifact::read(bytes, &trust).unwrap());
+    assert!(whole.can_learn() && !lean.can_learn() && whole.judges_as(&lean));
+    assert_eq!((lean.scorer(), lean.learner()), (&scorer, Ok(None)));
+    let mut same_but_for_sections = lean.manifest().clone();
+    same_but_for_sections.sections.push(whole.manifest().sections[2].clone());
+    assert_eq!(&same_but_for_sections, whole.manifest());
+    // Whoever signs it vouches for it: the file is read as critically as any.
+    let bytes = draft.write(Some(&key(1))).unwrap();
+    let strangers = Trust::none().with_key(key(2).public());
+    let unknown = without_learner(&bytes, &strangers, Some(&key(2)));
+    assert!(matches!(unknown, Err(ArtifactError::UnknownKey { .. })), "{unknown:?}");
+    let resigned = without_learner(&bytes, &trust, Some(&key(2))).unwrap();
+    assert_eq!(Artifact::read(&resigned, &strangers).unwrap().scorer(), &scorer);
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert!(without_learner(&damaged, &trust, None).is_err(), "a damaged section");
 }
 
 #[test]

@@ -163,7 +163,7 @@ pub(crate) struct PreprocessArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "From a champion (incremental)")]
 pub(crate) struct IncrementalArgs {
-    /// Go on from this model: it must carry its learning state (`train --with-learner`)
+    /// Go on from this model: it must carry its learning state (`train --with-learner` writes it; a registry has it in `learner.taphound`)
     #[arg(long, value_name = "FILE")]
     pub(crate) champion: Option<PathBuf>,
     /// Rows to judge champion and challenger by; nothing is trained on them

@@ -4,6 +4,7 @@
 use crate::retrain;
 use crate::world::{KINDS, NEW, NOW, World, flow};
 use fleet::health::{Pin, SensorReport, report_key};
+use fleet::keys;
 use model::FEATURES;
 use serde_json::Value;
 use std::fmt::Write;
@@ -33,7 +34,7 @@ fn a_drift_becomes_a_better_production_model_and_can_be_taken_back() {
     drift_to_production(&World::embedded);
 }
 
-fn drift_to_production(make: Make<'_>) {
+pub(crate) fn drift_to_production(make: Make<'_>) {
     let world = make("");
     world.drift();
     let (code, facts, err) = world.run(NOW);
@@ -56,6 +57,15 @@ fn drift_to_production(make: Make<'_>) {
     {
         assert!(Path::new(&run).join(file).is_file(), "{file} is missing");
     }
+    // Sensors get the model alone; what it learns from stays with the centre, and the retrain went on from the champion's.
+    assert_eq!(facts["champion"]["digest"], world.champion.digest().to_string());
+    let registered = &facts["register"];
+    let digest = |name: &str| registered[name].as_str().unwrap().to_owned();
+    let model = &world.champion.manifest().name;
+    let lean = world.artifact(&keys::model(model, 2, &digest("digest")));
+    let learner = world.artifact(&keys::learner(model, 2, &digest("learner_digest")));
+    assert!(!lean.can_learn() && learner.can_learn() && lean.judges_as(&learner));
+    assert_eq!(facts["promotion"]["digest"], digest("digest"), "the pointer names the model alone");
     // Cooling down: no second retrain; the canary soaks, then moves on by itself.
     let (code, facts, _) = world.run(NOW + 60_000);
     assert_eq!((code, &facts["outcome"]), (12, &"cooling-down".into()));

@@ -1,9 +1,9 @@
-//! Every story of the circle on real servers (DynamoDB by dynalite, S3 by moto, MLflow), and what we archive through the real DVC.
-//! `make proof-retrain` runs them.
+//! The circle with a real MLflow as its registry; and for `make proof-retrain` every story of it on real servers (DynamoDB by dynalite, S3
+//! by moto, MLflow), and what we archive through the real DVC.
 
 #![allow(clippy::print_stdout, reason = "how long each story took is for whoever runs the proof")]
 
-use crate::circle::STORIES;
+use crate::circle::{STORIES, drift_to_production};
 use crate::servers;
 use crate::world::{NOW, Servers, World};
 use std::path::Path;
@@ -20,6 +20,12 @@ fn every_story_on_real_servers() {
         story(&|settings| World::on(Some(&servers), settings));
         println!("{name}: {:.1} s", began.elapsed().as_secs_f64());
     }
+}
+
+#[test]
+fn the_circle_closes_with_mlflow_as_its_registry() {
+    let Some(mlflow) = servers::mlflow(None) else { return };
+    drift_to_production(&|settings| World::with_mlflow(&mlflow, settings));
 }
 
 #[test]

@@ -156,14 +156,27 @@ impl World {
     }
 
     pub(crate) fn on(servers: Option<&Servers>, more_settings: &str) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let (doors, name) = match servers {
-            None => (Doors::embedded(folder.path()), "model".to_owned()),
+        World::behind(more_settings, |folder| match servers {
+            None => (Doors::embedded(folder), "model".to_owned()),
             Some(servers) => {
                 let world = format!("world-{}", servers.worlds.fetch_add(1, Ordering::Relaxed));
-                (Doors::real(servers, folder.path(), &world), world)
+                (Doors::real(servers, folder, &world), world)
             }
-        };
+        })
+    }
+
+    /// On embedded doors, but for the registry, which is an MLflow that nobody else uses.
+    pub(crate) fn with_mlflow(mlflow: &Server, more_settings: &str) -> World {
+        World::behind(more_settings, |folder| {
+            let registry = RegistrySettings::Mlflow(Box::new(MlflowSettings::at(mlflow.url())));
+            (Doors { registry, ..Doors::embedded(folder) }, "model".to_owned())
+        })
+    }
+
+    /// Behind these doors; the model's name comes with them.
+    fn behind(more_settings: &str, doors: impl FnOnce(&std::path::Path) -> (Doors, String)) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let (doors, name) = doors(folder.path());
         let at = |name: &str| path(folder.path(), name);
         let mut base = FEATURES.join(",") + ",true_category,split,run\n";
         for n in 0..3000u64 {
@@ -231,6 +244,16 @@ impl World {
             let objects = self.doors.objects.open().await.unwrap();
             objects.write(key, bytes.to_vec(), PutIf::Always).await.unwrap();
         });
+    }
+
+    /// The model file that lies there, if this centre signed it.
+    pub(crate) fn artifact(&self, key: &str) -> Artifact {
+        let object = self.wait(async {
+            let objects = self.doors.objects.open().await.unwrap();
+            objects.read(key, 64 << 20).await.unwrap().unwrap_or_else(|| panic!("{key} is not there"))
+        });
+        let public: PublicKey = std::fs::read_to_string(self.at("key.pub")).unwrap().parse().unwrap();
+        Artifact::read(&object.bytes, &Trust::none().with_key(public)).unwrap()
     }
 
     /// Runs a step by the world's settings and clock.

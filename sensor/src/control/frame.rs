@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// The longest frame, in bytes.
-pub const FRAME_MAX: usize = 48 << 20;
+/// The longest frame, in bytes. The largest thing in one is a model as base64 (the default model: 3.1 MiB): room for four times as much and
+/// what goes along, and no more than a stranger at the socket may make the sensor hold.
+pub const FRAME_MAX: usize = 16 << 20;
 
 /// Why a frame cannot be taken.
 #[derive(Debug, thiserror::Error)]

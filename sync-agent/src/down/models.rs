@@ -86,8 +86,9 @@ pub fn verify(
 }
 
 impl Follower {
-    /// What fits into a frame of the control socket, which is the only way to the sensor (a model travels as base64).
-    pub(super) const MODEL_BYTES_MAX: usize = 32 << 20;
+    /// What fits into a frame of the control socket, which is the only way to the sensor (a model travels as base64). Sensors' models leave the
+    /// learning state to the centre: a retrained one has some 3 MiB.
+    pub(super) const MODEL_BYTES_MAX: usize = 11 << 20;
 
     /// Fetches, verifies and installs. The inner error is a refusal: it is told, and the model before goes on.
     pub(super) async fn take(

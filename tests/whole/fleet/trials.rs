@@ -118,6 +118,7 @@ fn a_model_that_the_objects_lack_comes_from_the_registry_and_the_other_way_round
     let new = NewVersion {
         run_name: "proof",
         artifact: &file,
+        learner: None,
         files: &[],
         parameters: &none,
         metrics: &metrics,
