@@ -24,8 +24,16 @@ impl ConfusionMatrix {
     /// # Panics
     /// If a class is not below the number of classes.
     pub fn update(&mut self, truth: usize, predicted: usize) {
+        self.update_many(truth, predicted, 1);
+    }
+
+    /// Counts so many equal predictions.
+    ///
+    /// # Panics
+    /// As [`ConfusionMatrix::update`].
+    pub fn update_many(&mut self, truth: usize, predicted: usize, count: u64) {
         assert!(truth < self.n_classes && predicted < self.n_classes);
-        self.counts[truth * self.n_classes + predicted] += 1;
+        self.counts[truth * self.n_classes + predicted] += count;
     }
 
     /// Number of classes.

@@ -204,10 +204,8 @@ fn gains(new: &Measured, prod: &Measured) -> [Gain; 2] {
     let figures = |counts: &[u64; 8]| {
         let mut matrices = [ConfusionMatrix::new(2), ConfusionMatrix::new(2)];
         for (outcome, count) in counts.iter().enumerate() {
-            for _ in 0..*count {
-                matrices[0].update(outcome / 4, outcome / 2 % 2);
-                matrices[1].update(outcome / 4, outcome % 2);
-            }
+            matrices[0].update_many(outcome / 4, outcome / 2 % 2, *count);
+            matrices[1].update_many(outcome / 4, outcome % 2, *count);
         }
         matrices.map(|matrix| [matrix.f1(1), matrix.kappa()])
     };

@@ -240,6 +240,8 @@ pub(crate) struct Train {
     pub(crate) add_ratio: f64,
     pub(crate) max_trees: usize,
     pub(crate) passes: u32,
+    /// A flow of the drift that the champion misjudges counts so many times.
+    pub(crate) mistake_weight: f64,
     pub(crate) seed: u64,
     /// By this much the challenger's F1 and kappa must be better.
     pub(crate) margin: f64,
@@ -259,6 +261,7 @@ impl Default for Train {
             add_ratio: 0.4,
             max_trees: 20,
             passes: 3,
+            mistake_weight: 5.0,
             seed: 7,
             margin: 0.0,
             canon_tolerance: 0.02,

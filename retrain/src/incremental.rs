@@ -37,6 +37,7 @@ pub(crate) struct Plan {
     pub(crate) add_ratio: f64,
     pub(crate) max_trees: usize,
     pub(crate) passes: u32,
+    pub(crate) mistake_weight: f64,
     pub(crate) seed: u64,
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<Outcome, Failure> {
         let champion = read_champion(champion)?;
         let lesson = Lesson::read(&args.data, &champion)?;
         let plan = plan(&champion, &lesson, &config, given, created);
-        let trees = planted(&champion, &plan)?;
+        let trees = planted(learner(&champion)?, &plan)?;
         let range = crate::slice::Slice::range(i, n, trees.len());
         let trainers = lesson.train(&plan, trees, Some(range.clone()), workers)?;
         write_slice(&args.out, &Slice { plan, trainers })?;
@@ -145,6 +146,8 @@ pub(crate) fn join(args: &JoinArgs) -> Result<Outcome, Failure> {
 pub(crate) fn train(job: &Job<'_>, trained: Option<Trained>) -> Result<(Value, Outcome), Failure> {
     let champion = read_champion(job.champion)?;
     let lesson = Lesson::read(job.data, &champion)?;
+    let old = learner(&champion)?;
+    let (mut params, before) = (old.params().clone(), old.trainers().len());
     let (plan, trainers) = match trained {
         Some(Trained(plan, trainers)) => {
             if plan.data != lesson.digest || plan.champion != champion.digest() {
@@ -155,16 +158,15 @@ pub(crate) fn train(job: &Job<'_>, trained: Option<Trained>) -> Result<(Value, O
         }
         None => {
             let plan = plan(&champion, &lesson, job.config, job.serial, job.created);
-            let trainers = lesson.train(&plan, planted(&champion, &plan)?, None, job.workers)?;
+            let trainers = lesson.train(&plan, planted(old, &plan)?, None, job.workers)?;
             (plan, trainers)
         }
     };
-    let (mut params, before) = learner(&champion)?.into_parts();
     params.n_models = trainers.len();
     params.tree.n_classes = plan.classes.len();
     let mut forest = AdaptiveRandomForest::from_parts(params, trainers).map_err(Failure::data)?;
     let strengths = forest.kappas(lesson.common_slice(&plan.classes));
-    let planted = forest.trainers().len() - before.len();
+    let planted = forest.trainers().len() - before;
     let felled = forest.prune(plan.max_trees, &strengths);
     let scorer = Scorer::new(
         champion.scorer().transform().clone(),
@@ -204,8 +206,8 @@ pub(crate) fn train(job: &Job<'_>, trained: Option<Trained>) -> Result<(Value, O
         "schema": artifact.manifest().schema,
     });
     facts["training"] = json!({
-        "rows": lesson.rows, "by_source": lesson.by_source, "passes": plan.passes, "seed": plan.seed,
-        "trees_before": before.len(), "trees_planted": planted, "trees_felled": felled.len(),
+        "rows": lesson.rows, "by_source": lesson.by_source, "passes": plan.passes, "mistake_weight": plan.mistake_weight, "mistakes": lesson.mistakes, "seed": plan.seed,
+        "trees_before": before, "trees_planted": planted, "trees_felled": felled.len(),
         "felled": felled, "trees": forest.trainers().len(), "add_ratio": plan.add_ratio, "max_trees": plan.max_trees,
     });
     std::fs::create_dir_all(job.card).map_err(|fault| Failure::cannot_create(job.card, fault))?;
@@ -292,15 +294,15 @@ fn plan(champion: &Artifact, lesson: &Lesson, config: &Config, serial: Option<u6
         add_ratio: train.add_ratio,
         max_trees: train.max_trees,
         passes: train.passes,
+        mistake_weight: train.mistake_weight,
         seed: train.seed,
     }
 }
 
 /// The champion's trees with room for new classes, and the new ones.
-fn planted(champion: &Artifact, plan: &Plan) -> Result<Vec<TreeTrainer>, Failure> {
-    let mut forest = learner(champion)?;
+fn planted(mut forest: AdaptiveRandomForest, plan: &Plan) -> Result<Vec<TreeTrainer>, Failure> {
     forest.widen(plan.classes.len()).map_err(Failure::data)?;
-    forest.add_trees(plan.add_ratio).map_err(Failure::usage)?;
+    forest.add_cuttings(plan.add_ratio).map_err(Failure::usage)?;
     Ok(forest.into_parts().1)
 }
 

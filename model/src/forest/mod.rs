@@ -91,6 +91,23 @@ impl AdaptiveRandomForest<TreeRng> {
     /// # Errors
     /// A ratio that is negative or makes the forest larger than [`TREES_MAX`].
     pub fn add_trees(&mut self, add_ratio: f64) -> Result<usize, ParamsError> {
+        self.grow(add_ratio, |params, _, id| TreeTrainer::new(params, id))
+    }
+
+    /// As [`AdaptiveRandomForest::add_trees`], but the new trees are cuttings of the old ones in turn: a tree that begins with nothing and
+    /// sees only what has changed knows nothing of the rest, and its vote there is noise.
+    ///
+    /// # Errors
+    /// As [`AdaptiveRandomForest::add_trees`].
+    pub fn add_cuttings(&mut self, add_ratio: f64) -> Result<usize, ParamsError> {
+        self.grow(add_ratio, |params, old, id| old.cutting(params, id))
+    }
+
+    fn grow(
+        &mut self,
+        add_ratio: f64,
+        tree: impl Fn(&ForestParams, &TreeTrainer, u64) -> TreeTrainer,
+    ) -> Result<usize, ParamsError> {
         let wanted = (add_ratio * self.trainers.len() as f64).ceil();
         let most = TREES_MAX as f64;
         let n_models = self.trainers.len() as f64 + wanted;
@@ -99,7 +116,10 @@ impl AdaptiveRandomForest<TreeRng> {
             return Err(ParamsError { name: "add_ratio", value: add_ratio, low: 0.0, high });
         }
         let first = self.trainers.iter().map(|trainer| trainer.id() + 1).max().unwrap_or(0);
-        let fresh = (first..first + wanted as u64).map(|id| TreeTrainer::new(&self.params, id));
+        let fresh: Vec<TreeTrainer> = (first..first + wanted as u64)
+            .zip(self.trainers.iter().cycle())
+            .map(|(id, old)| tree(&self.params, old, id))
+            .collect();
         self.trainers.extend(fresh);
         self.params.n_models = self.trainers.len();
         Ok(wanted as usize)

@@ -44,6 +44,14 @@ impl TreeTrainer<TreeRng> {
     }
 }
 
+impl TreeTrainer<TreeRng> {
+    /// Tree number `id` of the forest that `params` describe, grown from a cutting of this one: it knows all that this one knows, and draws
+    /// by itself from now on.
+    pub(crate) fn cutting(&self, params: &ForestParams, id: u64) -> Self {
+        TreeTrainer { id, draws: TreeRng::for_tree(params.seed, id), ..self.clone() }
+    }
+}
+
 fn detector(delta: f64) -> Adwin {
     Adwin::new(AdwinParams::with_delta(delta))
 }

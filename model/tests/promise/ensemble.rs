@@ -40,3 +40,16 @@ fn of_equals_the_older_falls() {
     let mut forest = grown(&product_params(), &rows(200, 22));
     assert_eq!(forest.prune(3, &[0.5, 0.5, 0.5, 0.4, 0.5]), [3, 0]);
 }
+
+#[test]
+fn a_cutting_knows_what_its_tree_knows_and_goes_its_own_way() {
+    let rows = rows(3000, 23);
+    let mut forest = grown(&product_params(), &rows[..2000]);
+    assert_eq!(forest.add_cuttings(0.4).unwrap(), 2);
+    let (old, new) = (&forest.trainers()[1], &forest.trainers()[6]);
+    assert_eq!((new.id(), new.tree()), (6, old.tree()));
+    for (x, class) in &rows[2000..] {
+        forest.learn_one(x, *class);
+    }
+    assert_ne!(forest.trainers()[1].tree(), forest.trainers()[6].tree());
+}

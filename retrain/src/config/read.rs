@@ -143,6 +143,7 @@ impl Config {
         within("train.add_ratio", self.train.add_ratio, 0.0, 10.0);
         within("train.max_trees", self.train.max_trees as f64, 1.0, 1024.0);
         within("train.passes", f64::from(self.train.passes), 1.0, 1000.0);
+        within("train.mistake_weight", self.train.mistake_weight, 1.0, 100.0);
         within("train.margin", self.train.margin, -1.0, 1.0);
         within("train.canon_tolerance", self.train.canon_tolerance, 0.0, 1.0);
         within("promote.canary_percent", f64::from(self.promote.canary_percent), 1.0, 100.0);

@@ -17,30 +17,33 @@ pub(super) fn read<R: Read>(
     names: &mut Names,
     sink: Sink<'_>,
 ) -> Result<Digest, Failure> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
+    // Fields are trimmed where they are read: the reader would copy every record for it.
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text);
     let header = reader.headers().map_err(|fault| csv_fault(path, &fault))?.clone();
     let columns = Columns::find(path, &header, labelled)?;
     let run = run_of(path);
     let mut bytes = csv::ByteRecord::new();
     while reader.read_byte_record(&mut bytes).map_err(|fault| csv_fault(path, &fault))? {
-        let record = match csv::StringRecord::from_byte_record(bytes.clone()) {
+        let record = match csv::StringRecord::from_byte_record(std::mem::take(&mut bytes)) {
             Ok(record) => record,
             // The public sets spell "Web Attack - XSS" with a dash of Windows-1252.
-            Err(_) if columns.generation.is_foreign() => {
-                csv::StringRecord::from_byte_record_lossy(bytes.clone())
+            Err(odd) if columns.generation.is_foreign() => {
+                csv::StringRecord::from_byte_record_lossy(odd.into_byte_record())
             }
-            Err(_) => {
-                let line = bytes.position().map_or(0, csv::Position::line);
+            Err(odd) => {
+                let odd = odd.into_byte_record();
+                let line = odd.position().map_or(0, csv::Position::line);
                 let what = "not UTF-8 text; correct the row or remove it";
                 return Err(Failure::data(format!("{}:{line}: {what}", path.display())));
             }
         };
         if columns.generation.is_foreign()
-            && record.get(columns.features[0]) == header.get(columns.features[0])
+            && record.get(columns.features[0]).map(str::trim) == header.get(columns.features[0])
         {
             continue; // CSE-CIC-IDS2018 repeats its header in the middle of days.
         }
         sink(columns.row(path, &run, &record, names)?)?;
+        bytes = record.into_byte_record();
     }
     Ok(reader.into_inner().digest())
 }
@@ -105,16 +108,16 @@ impl Columns {
         };
         let mut features = [0.0f64; N_FEATURES];
         for ((slot, &place), name) in features.iter_mut().zip(&self.features).zip(FEATURES) {
-            let text = record.get(place).unwrap_or("");
+            let text = record.get(place).unwrap_or("").trim();
             let remedy = "correct the value or remove the row";
             *slot = text.parse().map_err(|_| fault(name, format!("`{text}` is no number"), remedy))?;
         }
         self.generation
             .repair(&mut features)
             .map_err(|(name, what)| fault(name, what, "correct the value or remove the row"))?;
-        let word = |place: Option<usize>| place.and_then(|place| record.get(place));
+        let word = |place: Option<usize>| place.and_then(|place| record.get(place)).map(str::trim);
         let words = Words {
-            truth: self.truth.as_ref().map_or("benign", |(place, _)| record.get(*place).unwrap_or("")),
+            truth: self.truth.as_ref().map_or("benign", |(place, _)| word(Some(*place)).unwrap_or("")),
             split: word(self.split).unwrap_or(""),
             stage: word(self.stage).unwrap_or(""),
             run: word(self.run).unwrap_or(run),

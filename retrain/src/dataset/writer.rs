@@ -5,6 +5,7 @@ use super::parquet_rows::{GROUP_ROWS, Groups, word};
 use crate::failure::Failure;
 use model::FEATURES;
 use parquet::errors::ParquetError;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -95,10 +96,17 @@ impl RowWriter {
                 }
             }
             Form::Csv(writer) => {
-                let numbers = row.features.iter().map(f64::to_string);
-                let words = WORDS.iter().map(|name| word(&row, name).to_owned());
-                let record = numbers.chain(words);
-                writer.write_record(record).map_err(|fault| Failure::cannot_create(path, fault))?;
+                let fault = |fault: csv::Error| Failure::cannot_create(path, fault);
+                let mut number = String::new();
+                for value in row.features {
+                    number.clear();
+                    let _ = write!(number, "{value}");
+                    writer.write_field(&number).map_err(fault)?;
+                }
+                for name in &WORDS {
+                    writer.write_field(word(&row, name)).map_err(fault)?;
+                }
+                writer.write_record(None::<&[u8]>).map_err(fault)?;
             }
         }
         Ok(())

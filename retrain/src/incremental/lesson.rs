@@ -11,7 +11,6 @@ use model::artifact::Digest;
 use model::draws::TreeRng;
 use model::forest::TreeTrainer;
 use model::quantiles::ReferenceQuantiles;
-use model::scorer::Transform;
 use model::{Artifact, Category, N_FEATURES, Scorer};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -37,11 +36,13 @@ type Point = ([f64; N_FEATURES], Category);
 /// What is known of the training rows after one pass, and where they are.
 pub(super) struct Lesson {
     files: Vec<PathBuf>,
-    transform: Transform,
+    champion: Scorer,
     pub(super) digest: Digest,
     pub(super) classes: Vec<Category>,
     pub(super) rows: u64,
     pub(super) by_source: BTreeMap<String, u64>,
+    /// Rows of the drift that the champion misjudges, of those that are learned.
+    pub(super) mistakes: u64,
     learned: u64,
     common: Vec<Point>,
     reference: Vec<Point>,
@@ -52,23 +53,37 @@ fn is_common(row: &Row) -> bool {
     &*row.source != "SMOTE" && (vector_hash(&row.features) / 100).is_multiple_of(COMMON_EVERY)
 }
 
+/// What the champion gets wrong of the drift is what there is to learn: a few such rows among hundreds that it knows would hardly move it.
+/// Elsewhere mistakes are what the champion could not be taught, and stay as they are.
+fn is_mistake(champion: &Scorer, row: &Row) -> bool {
+    &*row.source == "DRIFT" && champion.predict(&row.features).attack != row.truth.is_attack()
+}
+
+/// A row as trees learn it.
+struct Taught {
+    x: [f64; N_FEATURES],
+    class: u8,
+    mistake: bool,
+}
+
 impl Lesson {
     /// Looks through the files once.
     pub(super) fn read(files: &[PathBuf], champion: &Artifact) -> Result<Lesson, Failure> {
         let mut lesson = Lesson {
             files: files.to_vec(),
-            transform: champion.scorer().transform().clone(),
+            champion: champion.scorer().clone(),
             digest: Digest([0; 32]),
             classes: champion.classes().to_vec(),
             rows: 0,
             by_source: BTreeMap::new(),
+            mistakes: 0,
             learned: 0,
             common: Vec::new(),
             reference: Vec::new(),
         };
         let mut rng = TreeRng::for_tree(0, RESERVOIR_STREAM);
         let (mut commons, mut real) = (0usize, 0usize);
-        let transform = lesson.transform.clone();
+        let champion = champion.scorer();
         let mut reservoir = |kept: &mut Vec<Point>, seen: &mut usize, most: usize, point: Point| {
             *seen += 1;
             if kept.len() < most {
@@ -91,10 +106,11 @@ impl Lesson {
             if is_common(&row) {
                 // Trees judge what has been transformed.
                 let mut x = [0.0; N_FEATURES];
-                transform.apply(&row.features, &mut x);
+                champion.transform().apply(&row.features, &mut x);
                 reservoir(&mut lesson.common, &mut commons, COMMON_ROWS_MAX, (x, row.truth));
             } else {
                 lesson.learned += 1;
+                lesson.mistakes += u64::from(is_mistake(champion, &row));
             }
             Ok(())
         })?;
@@ -111,7 +127,7 @@ impl Lesson {
 
     fn point(&self, features: &[f64; N_FEATURES]) -> [f64; N_FEATURES] {
         let mut x = [0.0; N_FEATURES];
-        self.transform.apply(features, &mut x);
+        self.champion.transform().apply(features, &mut x);
         x
     }
 
@@ -144,7 +160,7 @@ impl Lesson {
         let bar = progress_bar(self.learned * u64::from(plan.passes));
         for pass in 0..plan.passes {
             let mut rng = TreeRng::for_tree(plan.seed.wrapping_add(u64::from(pass)), ORDER_STREAM);
-            let mut buffer: Vec<([f64; N_FEATURES], u8)> = Vec::new();
+            let mut buffer: Vec<Taught> = Vec::new();
             let mut batch = Vec::with_capacity(BATCH_ROWS);
             dataset::stream(&self.files, &mut |row| {
                 if is_common(&row) {
@@ -152,7 +168,8 @@ impl Lesson {
                 }
                 let class = plan.classes.iter().position(|class| *class == row.truth);
                 let class = class.ok_or_else(|| Failure::data("the training data has changed meanwhile"))?;
-                let entry = (self.point(&row.features), class as u8);
+                let mistake = is_mistake(&self.champion, &row);
+                let entry = Taught { x: self.point(&row.features), class: class as u8, mistake };
                 if buffer.len() < BUFFER_ROWS {
                     buffer.push(entry);
                     return Ok(());
@@ -160,7 +177,7 @@ impl Lesson {
                 let place = rng.below(buffer.len());
                 batch.push(std::mem::replace(&mut buffer[place], entry));
                 if batch.len() == BATCH_ROWS {
-                    learn(&mut trees, &batch, workers);
+                    learn(&mut trees, &batch, plan.mistake_weight, workers);
                     bar.inc(batch.len() as u64);
                     batch.clear();
                 }
@@ -171,7 +188,7 @@ impl Lesson {
             }
             for rest in [batch.as_slice(), buffer.as_slice()] {
                 for rows in rest.chunks(BATCH_ROWS) {
-                    learn(&mut trees, rows, workers);
+                    learn(&mut trees, rows, plan.mistake_weight, workers);
                     bar.inc(rows.len() as u64);
                 }
             }
@@ -184,7 +201,7 @@ impl Lesson {
 }
 
 /// Every tree learns the batch; workers take the next tree that nobody has.
-fn learn(trees: &mut [Mutex<TreeTrainer>], rows: &[([f64; N_FEATURES], u8)], workers: usize) {
+fn learn(trees: &mut [Mutex<TreeTrainer>], rows: &[Taught], mistake_weight: f64, workers: usize) {
     let next = AtomicUsize::new(0);
     let trees = &*trees;
     std::thread::scope(|scope| {
@@ -192,8 +209,9 @@ fn learn(trees: &mut [Mutex<TreeTrainer>], rows: &[([f64; N_FEATURES], u8)], wor
             scope.spawn(|| {
                 while let Some(tree) = trees.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut tree = tree.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    for (x, class) in rows {
-                        tree.learn_one(x, usize::from(*class), 1.0);
+                    for Taught { x, class, mistake } in rows {
+                        let weight = if *mistake { mistake_weight } else { 1.0 };
+                        tree.learn_one(x, usize::from(*class), weight);
                     }
                 }
             });
