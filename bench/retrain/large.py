@@ -1,7 +1,8 @@
-"""Memory of a retrain over many labelled flows: `bench/retrain/large.py TAPHOUND_RETRAIN ROWS`.
+"""Memory of a retrain over many labelled flows: `bench/retrain/large.py TAPHOUND_RETRAIN ROWS...`.
 
 The base set's rows again and again, each copy with other durations, so that no vector comes twice; then merge, preprocess and train, with the
-largest memory each step had at once (VmHWM) and its CPU seconds."""
+largest memory each step had at once (VmHWM) and its CPU seconds. Given several numbers of rows, a step that takes more than 1.2 times the memory
+for more rows makes it fail."""
 import json
 import os
 import pathlib
@@ -13,13 +14,14 @@ import time
 
 from data import prepare
 
-program, rows = sys.argv[1], int(sys.argv[2])
+program, sizes = sys.argv[1], [int(rows) for rows in sys.argv[2:]]
 repo = pathlib.Path(__file__).resolve().parents[2]
-work = pathlib.Path(tempfile.mkdtemp(prefix="large-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+# Memory for more rows may be this many times as much.
+GROWTH_MAX = 1.2
 
 
-def watched(name, *arguments):
-    """Runs a step; gives what it says."""
+def watched(work, name, *arguments):
+    """Runs a step; gives the most memory it had, in KiB."""
     ticks = os.sysconf("SC_CLK_TCK")
     with open(work / "said", "w") as said, open(work / "log", "w") as log:
         step = subprocess.Popen([program, *map(str, arguments)], stdout=said, stderr=log)
@@ -38,9 +40,11 @@ def watched(name, *arguments):
     facts = json.loads((work / "said").read_text())
     kept = {"merge": "rows", "preprocess": "train_rows", "train": "holdout_rows"}[name]
     print(f"{name:<12}{facts[kept]:>12,} {kept:<14}{peak / 1024:>8.0f} MiB at most{seconds:>9.0f} CPU s", flush=True)
+    return peak
 
 
-try:
+def retrain(work, rows):
+    """Makes so many rows of base and takes them through the steps; gives the memory of each."""
     prepare(repo / "data/base.csv.zst", work)
     lines = (work / "base.csv").read_text().splitlines()
     with open(work / "large.csv.zst", "wb") as packed:
@@ -60,8 +64,25 @@ try:
     small = ["--n-models", "4", "--novelty-trees", "0", "--created", "1", "--with-learner"]
     subprocess.run([program, "train", "--data", work / "champion.csv", "--out", champion, *small], check=True, capture_output=True)
     merged, train, holdout = work / "merged.parquet", work / "train.parquet", work / "holdout.parquet"
-    watched("merge", "merge", "--drift", work / "drift_raw.csv", "--base", work / "large.csv.zst", "--base-ratio", "1000", "--champion", champion, "--out", merged, *config)
-    watched("preprocess", "preprocess", "--data", merged, "--train", train, "--holdout", holdout, "--report", work / "checks.json", *config)
-    watched("train", "train", "--champion", champion, "--data", train, "--holdout", holdout, "--passes", "1", "--created", "2", "--out", work / "new.taphound", *config)
-finally:
-    shutil.rmtree(work)
+    base = ["--drift", work / "drift_raw.csv", "--base", work / "large.csv.zst", "--base-ratio", "1000", "--champion", champion]
+    parts = ["--train", train, "--holdout", holdout, "--report", work / "checks.json"]
+    learn = ["--champion", champion, "--data", train, "--holdout", holdout, "--passes", "1", "--created", "2", "--out", work / "new.taphound"]
+    return {
+        "merge": watched(work, "merge", "merge", *base, "--out", merged, *config),
+        "preprocess": watched(work, "preprocess", "preprocess", "--data", merged, *parts, *config),
+        "train": watched(work, "train", "train", *learn, *config),
+    }
+
+
+peaks = []
+for rows in sorted(sizes):
+    work = pathlib.Path(tempfile.mkdtemp(prefix="large-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    try:
+        print(f"{rows:,} rows of base")
+        peaks.append(retrain(work, rows))
+    finally:
+        shutil.rmtree(work)
+grown = {name: peaks[-1][name] / peak for name, peak in peaks[0].items()}
+if len(sizes) > 1:
+    print("memory for the most rows, times that for the fewest: " + ", ".join(f"{name} {times:.2f}" for name, times in grown.items()))
+sys.exit(any(times > GROWTH_MAX for times in grown.values()))
