@@ -75,11 +75,13 @@ test-api: build ## requests made up from the OpenAPI document against a served r
 bench: setup ## packets/s, flows/s, ns/score and peak memory beside a bare libpcap loop
 	cargo build --release --locked --workspace --bins
 	target/release/bench
-	target/release/bench forest data/base.csv.zst target/bench/forest
+	scripts/base-csv target/bench/base.csv
+	target/release/bench forest target/bench/base.csv target/bench/forest
 
 bench-forest: ## what judging, learning, explaining and loading cost a forest, in CPU time
 	cargo build --release --locked --workspace --bins
-	target/release/bench forest data/base.csv.zst target/bench/forest
+	scripts/base-csv target/bench/base.csv
+	target/release/bench forest target/bench/base.csv target/bench/forest
 
 bench-api: build ## POST /predict beside GET /healthz under open-loop load: latency and CPU time (a minute)
 	@scripts/bench-api

@@ -59,7 +59,7 @@ def load(path):
     table = parquet.read_table(path)
     x = np.column_stack([table.column(i).to_numpy() for i in range(N_FEATURES)])
     word = lambda name: np.array(table.column(name).to_pylist(), dtype=object)
-    return table.column_names[:N_FEATURES], logarithm(x), {n: word(n) for n in ("category", "provisional", "tool", "split")}
+    return table.column_names[:N_FEATURES], logarithm(x), {n: word(n) for n in ("category", "provisional", "run", "tool", "split")}
 
 
 def outside(path, names):

@@ -120,6 +120,22 @@ def best(facts):
     return "\n".join(lines)
 
 
+def twins(facts):
+    rows = []
+    for name, found in facts["limits"]["twins"].items():
+        worst = sorted(found["by_category"].items(), key=lambda one: -one[1][0])
+        share = lambda alike, of: f"{100 * alike / max(of, 1):.0f} %"
+        rows.append([SETS[name], found["attacks"], share(found["alike"], found["attacks"]),
+                     ", ".join(f"{kind} {share(*counts)}" for kind, counts in worst if counts[0])])
+    return table(["set", "attack flows", "with a benign twin", "by category"], rows)
+
+
+def folds(facts):
+    seen = {"rows": "rows of runs and tools it knows", "runs": "runs it has not seen", "tools": "runs and tools it has not seen"}
+    return table(["judged on", "ROC-AUC", "F1 at the best threshold"],
+                 [[seen[way], number(of["roc_auc"]), number(of["best_f1"])] for way, of in facts["limits"]["folds"].items()])
+
+
 def opinions(groups):
     names = {"forest": "forest alone", "novelty": "novelty alone", "behaviour": "behaviour alone",
              "incidents": "incidents (what a person sees)", "together": "forest or incident"}
@@ -254,7 +270,7 @@ def main():
         "model": f"`{model['name']}`, serial {model['serial']}, digest `{model['digest']}`, threshold {model['threshold']}",
         "runs": categories(facts["runs"]), "tools": categories(facts["tools"]), "by_tool": tools(facts["tools"]),
         "by_tool_runs": tools(facts["runs"]), "early": categories(facts["early"]), "compared": compared(facts),
-        "best": best(facts),
+        "best": best(facts), "twins": twins(facts), "folds": folds(facts),
         "costs": costs(facts), "opinions": opinions(clean), "lab": incidents(lab), "waits": waits(clean),
         "counters": counters(clean), "outside": incidents(outside), "captures": captures(attacks),
         "false": false_ones(clean), "disturbed": disturbed(facts["runs"]),

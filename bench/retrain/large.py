@@ -45,7 +45,10 @@ def watched(work, name, *arguments):
 
 def retrain(work, rows):
     """Makes so many rows of base and takes them through the steps; gives the memory of each."""
-    prepare(repo / "data/base.csv.zst", work)
+    base = work / "base-set.csv"
+    subprocess.run([program, "dataset", "export", repo / "data/base.parquet", "--out", base], check=True, capture_output=True)
+    prepare(base, work)
+    base.unlink()
     lines = (work / "base.csv").read_text().splitlines()
     with open(work / "large.csv.zst", "wb") as packed:
         pack = subprocess.Popen(["zstd", "-1", "-q", "-c"], stdin=subprocess.PIPE, stdout=packed)

@@ -104,9 +104,10 @@ class Rig:
     def shadow_model(self):
         """A small forest out of every hundredth row of the base set, signed by a key that the sensor trusts."""
         (self.folder / "keys").mkdir()
-        rows = subprocess.run(["zstd", "-dcq", REPO / "data/base.csv.zst"], capture_output=True, check=True).stdout.splitlines(keepends=True)
+        retrain, base = self.taphound.with_name("taphound-retrain"), self.folder / "base.csv"
+        subprocess.run([retrain, "dataset", "export", REPO / "data/base.parquet", "--out", base], check=True, capture_output=True)
+        rows = base.read_bytes().splitlines(keepends=True)
         (self.folder / "rows.csv").write_bytes(b"".join(rows[:1] + rows[100::100]))
-        retrain = self.taphound.with_name("taphound-retrain")
         key = self.folder / "signing.key"
         for words in (["keygen", "--out", key],
                       ["train", "--data", "rows.csv", "--key", key, "--serial", "9", "--n-models", "3", "--out", "shadow.taphound"]):

@@ -160,7 +160,7 @@ pub(crate) struct Base {
 impl Default for Base {
     fn default() -> Self {
         // Where the Debian package puts it.
-        Base { source: "/usr/share/taphound-retrain/base.csv.zst".to_owned(), sha256: String::new() }
+        Base { source: "/usr/share/taphound-retrain/base.parquet".to_owned(), sha256: String::new() }
     }
 }
 

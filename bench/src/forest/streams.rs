@@ -57,8 +57,7 @@ pub(crate) fn all(base: &Path) -> Result<Vec<Stream>> {
 
 /// Final flow records of the base data set, drawn without replacement; class 0 is benign.
 fn lab(base: &Path) -> Result<Stream> {
-    let packed = std::fs::File::open(base).with_context(|| base.display().to_string())?;
-    let mut reader = csv::Reader::from_reader(zstd::Decoder::new(packed)?);
+    let mut reader = csv::Reader::from_path(base).with_context(|| base.display().to_string())?;
     let headers = reader.headers()?.clone();
     let place =
         |name: &str| headers.iter().position(|h| h == name).with_context(|| format!("no column {name}"));

@@ -111,7 +111,7 @@ pub(crate) struct PullBaseArgs {
     #[arg(long, value_name = "HEX")]
     pub(crate) sha256: Option<String>,
     /// The file to write
-    #[arg(long, value_name = "FILE", default_value = "base.csv.zst")]
+    #[arg(long, value_name = "FILE", default_value = "base.parquet")]
     pub(crate) out: PathBuf,
 }
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use store::record::Witness;
 
 use super::budget::Held;
+use super::policy::shows_in_one_flow;
 use super::{BehaviourKind, Detection, Opinion, Reason, Scope, Technique};
 pub(super) use witnessed::JoinedBy;
 
@@ -353,7 +354,8 @@ impl Incident {
             return;
         }
         let newest_us = self.alerts.iter().map(|a| a.first_us).max().unwrap_or(0);
-        let standing = || self.alerts.iter().filter(|a| a.weighs && !a.revised);
+        let shows = shows_in_one_flow(self.scope.category);
+        let standing = || self.alerts.iter().filter(|a| shows && a.weighs && !a.revised);
         let burst = standing().filter(|a| newest_us - a.first_us <= Self::BURST_US).count();
         let ended = standing().filter(|a| !a.provisional).count();
         self.confirmed = self.by_behaviour.is_some() || burst.max(ended) >= Self::FOREST_DETECTIONS_MIN;

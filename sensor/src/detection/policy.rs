@@ -24,6 +24,14 @@ impl Verdict {
     }
 }
 
+/// Whether a flow alone can look like an attack of this category. A call of a beacon, an answer of a reflector, an upload and a
+/// worm's probe are, one by one, a call, an answer, an upload and a probe: however sure a forest is, only counters that see many
+/// of them (or another engine) may make an incident of them.
+#[must_use]
+pub fn shows_in_one_flow(category: Category) -> bool {
+    matches!(category, Category::Scan | Category::Dos | Category::Bruteforce | Category::Web)
+}
+
 /// When a score is an attack. The thresholds are the model's own, calibrated with it and signed with it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Policy;

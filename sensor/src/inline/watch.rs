@@ -17,6 +17,7 @@ use super::suspicion::{SuspectFlow, Suspicion};
 use super::witness::{Witness, is_proven};
 use crate::config::Inline;
 use crate::config::inline::{PerCategory, Threshold};
+use crate::detection::policy::shows_in_one_flow;
 use crate::detection::{Detection, Incident, Opinion};
 
 /// News for the decider.
@@ -84,6 +85,7 @@ impl Watch {
             return;
         };
         let attack = attack
+            .filter(|category| shows_in_one_flow(*category))
             .is_some_and(|category| self.thresholds.of(category).is_some_and(|threshold| score >= threshold));
         let (from, to) = (event.initiator(), event.responder());
         let seen = Seen {

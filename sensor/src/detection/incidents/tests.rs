@@ -103,6 +103,28 @@ fn a_single_suspicion_of_the_forest_is_shown_to_nobody() {
 }
 
 #[test]
+fn what_no_flow_shows_alone_takes_a_counter() {
+    for category in [
+        Category::C2,
+        Category::Exfiltration,
+        Category::Tunnel,
+        Category::Amplification,
+        Category::Spread,
+    ] {
+        let mut incidents = Incidents::default();
+        let suspect = |n: usize| detection(&n.to_string(), category, ip(1), ip(2), START + n as u64);
+        for n in 0..50 {
+            add(&mut incidents, suspect(n));
+        }
+        assert_eq!(incidents.iter().count(), 0, "{category}: a suspicion, however often");
+        let scope = scope_of(category, ip(1), ip(2), 22);
+        let counted = Detection { opinion: Opinion::Behaviour(BehaviourKind::Beacon), ..suspect(50) };
+        incidents.add(scope, counted, 1.0, |_| {});
+        assert_eq!(incidents.iter().map(|i| i.detections).collect::<Vec<_>>(), [51], "{category}");
+    }
+}
+
+#[test]
 fn suspicions_far_apart_confirm_each_other_only_once_their_flows_have_ended() {
     let minutes = |n: u64| START + n * 120_000_000;
     let mut incidents = Incidents::default();
