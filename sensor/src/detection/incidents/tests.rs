@@ -104,13 +104,9 @@ fn a_single_suspicion_of_the_forest_is_shown_to_nobody() {
 
 #[test]
 fn what_no_flow_shows_alone_takes_a_counter() {
-    for category in [
-        Category::C2,
-        Category::Exfiltration,
-        Category::Tunnel,
-        Category::Amplification,
-        Category::Spread,
-    ] {
+    for category in
+        [Category::C2, Category::Exfiltration, Category::Tunnel, Category::Amplification, Category::Spread]
+    {
         let mut incidents = Incidents::default();
         let suspect = |n: usize| detection(&n.to_string(), category, ip(1), ip(2), START + n as u64);
         for n in 0..50 {
