@@ -107,7 +107,8 @@ proof-capture: setup ## rate without loss and ten minutes of flood on a wire (ne
 	cargo build --release --locked --workspace --bins
 	cargo test --release --locked --workspace --test whole -- --ignored --nocapture --test-threads=1 live_
 
-test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed, flapping, full disk, queued, beside a bare bridge (needs root and nft; five minutes)
+test-inline: setup ## a sensor in the line: attacks cut, forged, killed, flushed, flapping, full disk, queued, beside a bare bridge (root; eight minutes)
+	@scripts/setup inline
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --test whole -- inline:: --include-ignored --nocapture --test-threads=1
 

@@ -17,11 +17,12 @@ pub struct PacketAccounting {
     pub unsupported_link: u64,
     /// Frames whose link, IP or layer-4 header is broken or cut off.
     pub malformed: u64,
-    /// Later fragments whose first one was not seen before them.
+    /// Later fragments whose first one was not seen, neither before them nor within a second after them.
     pub fragments_unmatched: u64,
     /// Packets that the caller dropped at a full queue ([`crate::Intake::count_shed`]).
     pub shed: u64,
-    /// Packets that wait for the next one to confirm their time: 0 or 1.
+    /// Packets that wait for the next one to confirm their time (0 or 1), and later fragments that wait for their first one (256 at
+    /// most).
     pub queued: u64,
 }
 

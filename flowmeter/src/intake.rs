@@ -10,12 +10,12 @@ use siphasher::sip::SipHasher13;
 use crate::accounting::{IntakeCounters, PacketAccounting};
 use crate::config::{ConfigError, MeterConfig};
 use crate::context::Context;
-use crate::decode::{Decoded, Decoder, Fragments, Notes, Undecodable};
+use crate::decode::{Decoded, Decoder, Fragment, Fragments, Notes, Undecodable};
 use crate::frame::Frame;
 use crate::key::{FlowKey, NO_VLAN};
 use crate::packet::Packet;
 use clock::{CaptureClock, Reading};
-use fragments::FragmentCache;
+use fragments::{Early, FragmentCache};
 use repeats::Repeats;
 
 /// Takes what [`Intake`] gives out.
@@ -78,7 +78,8 @@ impl Intake {
         })
     }
 
-    /// Takes the next frame, and gives out no packet, one, or (when a held one is released) two.
+    /// Takes the next frame, and gives out no packet, one, or more: when a held one is released, or later fragments that waited for
+    /// this first one.
     #[inline]
     pub fn accept(&mut self, frame: &Frame<'_>, sink: &mut impl PacketSink) {
         let seq = self.accounting.received;
@@ -104,8 +105,11 @@ impl Intake {
                 return;
             }
         }
+        if self.fragments.waiting() > 0 {
+            let forgotten = self.fragments.forget_early(time_us);
+            self.let_go_of(forgotten);
+        }
         let Some((key, from_lower)) = self.flow_of(&decoded, time_us) else {
-            self.accounting.fragments_unmatched += 1;
             return;
         };
         let mut packet = Packet {
@@ -121,6 +125,9 @@ impl Intake {
             time_us,
             watermark_us: 0,
         };
+        if decoded.first_fragments > 0 && self.fragments.waiting() > 0 {
+            self.place_early(&packet, decoded.first_fragments, sink);
+        }
         match self.reads_names.then(|| Context::read(&decoded)).flatten() {
             Some(context) => self.place(&mut packet, Some(&context), sink),
             None => self.place(&mut packet, None, sink),
@@ -130,9 +137,11 @@ impl Intake {
     /// The input is over: nothing contradicts a held packet any more, so it is given out with its own time.
     pub fn finish(&mut self, sink: &mut impl PacketSink) {
         if let Some(Held { mut packet, context }) = self.held.take() {
-            self.accounting.queued = 0;
+            self.accounting.queued -= 1;
             self.emit(&mut packet, context.as_ref(), sink);
         }
+        let forgotten = self.fragments.forget_all_early();
+        self.let_go_of(forgotten);
     }
 
     /// Tells a live capture's time while no packets come, so that flows still expire. Times behind the clock are ignored; a
@@ -141,9 +150,11 @@ impl Intake {
         let now_us = now_us.min(TIME_MAX_US);
         let confirmed = |held: &mut Held| self.clock.confirms(now_us, held.packet.time_us);
         if let Some(Held { mut packet, context }) = self.held.take_if(confirmed) {
-            self.accounting.queued = 0;
+            self.accounting.queued -= 1;
             self.emit(&mut packet, context.as_ref(), sink);
         }
+        let forgotten = self.fragments.forget_early(now_us);
+        self.let_go_of(forgotten);
         if self.held.is_none() {
             self.clock.advance(now_us);
         }
@@ -190,7 +201,7 @@ impl Intake {
         self.counters.tunnel_unreadable += u64::from(notes.tunnel_unreadable);
     }
 
-    /// The flow a packet belongs to and whether its sender is the lower endpoint; none for an orphaned fragment.
+    /// The flow a packet belongs to and whether its sender is the lower endpoint; none for a fragment whose first one has not come.
     #[inline]
     fn flow_of(&mut self, decoded: &Decoded<'_>, time_us: u64) -> Option<(FlowKey, bool)> {
         if decoded.is_later_fragment || decoded.first_fragments > 0 {
@@ -217,7 +228,11 @@ impl Intake {
         let first = &first[..usize::from(decoded.first_fragments)];
         self.counters.fragments += u64::from(decoded.is_later_fragment) + first.len() as u64;
         let flow = if decoded.is_later_fragment {
-            self.fragments.find(&later, time_us, &mut self.counters)?
+            let Some(flow) = self.fragments.find(&later, time_us, &mut self.counters) else {
+                self.keep_early(decoded, later, time_us);
+                return None;
+            };
+            flow
         } else {
             self.flow_by_headers(decoded)
         };
@@ -225,6 +240,39 @@ impl Intake {
             self.fragments.remember(first, flow, time_us, &mut self.counters);
         }
         Some(flow)
+    }
+
+    /// A later fragment waits for its first one.
+    fn keep_early(&mut self, decoded: &Decoded<'_>, fragment: Fragment, time_us: u64) {
+        let Decoded { vlan, payload_len, header_len, .. } = *decoded;
+        let forgotten = self.fragments.keep(Early { fragment, time_us, vlan, payload_len, header_len });
+        self.accounting.queued += 1;
+        self.let_go_of(forgotten);
+    }
+
+    /// Fragments whose first one was waited for long enough.
+    fn let_go_of(&mut self, fragments: u64) {
+        self.accounting.queued -= fragments;
+        self.accounting.fragments_unmatched += fragments;
+    }
+
+    /// Gives out the later fragments that came before this first one, each at its own time.
+    #[cold]
+    fn place_early(&mut self, first: &Packet, datagrams: u8, sink: &mut impl PacketSink) {
+        let fragments = self.decoder.fragments.first;
+        for fragment in &fragments[..usize::from(datagrams)] {
+            while let Some(early) = self.fragments.take(fragment, &mut self.counters) {
+                if self.held.is_some() {
+                    self.judge_held(first.time_us, sink);
+                }
+                let believed = self.clock.read(early.time_us) == Reading::Plausible;
+                let time_us = if believed { early.time_us } else { self.clock.watermark_us() };
+                let Early { vlan, payload_len, header_len, .. } = early;
+                let mut packet = Packet { vlan, tcp: None, payload_len, header_len, time_us, ..*first };
+                self.accounting.queued -= 1;
+                self.emit(&mut packet, None, sink);
+            }
+        }
     }
 
     /// Gives a packet its time, or holds it until the next one.
@@ -236,7 +284,7 @@ impl Intake {
         match self.clock.read(packet.time_us) {
             Reading::Plausible => {}
             Reading::FarAhead => {
-                self.accounting.queued = 1;
+                self.accounting.queued += 1;
                 self.held = Some(Held { packet: *packet, context: context.copied() });
                 return;
             }
@@ -244,6 +292,8 @@ impl Intake {
                 sink.epoch_ended(self.clock.epoch(), self.clock.watermark_us());
                 self.counters.clock_steps_back += 1;
                 self.clock.step_back(packet.time_us);
+                let forgotten = self.fragments.forget_all_early();
+                self.let_go_of(forgotten);
                 self.fragments.clear();
             }
         }
@@ -256,7 +306,7 @@ impl Intake {
         let Some(Held { mut packet, context }) = self.held.take() else {
             return;
         };
-        self.accounting.queued = 0;
+        self.accounting.queued -= 1;
         if !self.clock.confirms(time_us, packet.time_us) {
             packet.time_us = self.clock.watermark_us();
             self.counters.clock_outliers += 1;

@@ -54,6 +54,19 @@ impl PacketBatch {
         self.contexts.clear();
     }
 
+    /// Copies packet `at` to the end of `to`, as one that arrives when the clock is at `watermark_us`, with its name. `names`: how
+    /// many names of this batch have been passed on; packets are asked for in their order.
+    ///
+    /// # Panics
+    /// There is no such packet.
+    #[inline]
+    pub fn copy_to(&self, to: &mut Self, at: usize, names: &mut usize, watermark_us: u64) {
+        let name = self.contexts.get(*names).filter(|(of, _)| *of as usize == at);
+        *names += usize::from(name.is_some());
+        let packet = Packet { watermark_us, ..self.packets[at] };
+        to.push(&packet, name.map(|(_, name)| name));
+    }
+
     /// Moves the batch from its intake's clock into that of tables which several intakes feed: epoch `epoch`, the clock at
     /// `watermark_us` or later, and packets numbered `seq * intakes + intake`. With `late`, its packets count as come at
     /// `watermark_us`, whatever they say. Gives the clock at the batch's end.

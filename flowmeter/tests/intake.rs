@@ -72,16 +72,83 @@ fn orphans_are_counted() {
     let elsewhere = Ipv4 { id: 1, protocol: 17, fragment: 3, source: crate::build::v4(9), ..Ipv4::default() };
     let elsewhere = ethernet(0x0800, &elsewhere.with(&[0; 8]));
     let frames = [
-        (T, fragment(1, 24, 16, true)), // before its first
+        (T, fragment(1, 24, 16, true)), // before its first, and matched when it comes
         (T + 1, fragment(1, 0, 24, true)),
         (T + 2, fragment(2, 24, 16, true)), // another datagram
         (T + 3, elsewhere),
         (T + 4, fragment(1, 40, 8, false)),
     ];
     let (out, intake) = run(&MeterConfig::default(), &frames);
-    assert_eq!((out.packets.len(), intake.accounting().fragments_unmatched), (2, 3));
+    let accounting = intake.accounting();
+    assert_eq!((out.packets.len(), accounting.fragments_unmatched, accounting.queued), (3, 2, 0));
     let none = MeterConfig { fragments_max: 0, ..MeterConfig::default() };
     assert_eq!(run(&none, &frames).1.accounting().fragments_unmatched, 4);
+}
+
+#[test]
+fn fragments_before_their_first_one_find_its_flow_when_it_comes() {
+    let frames = [
+        (T, fragment(1, 40, 8, false)),
+        (T + 2, fragment(2, 40, 8, false)),
+        (T + 5, fragment(1, 24, 16, true)),
+        (T + 9, fragment(1, 0, 24, true)),
+        (T + 11, fragment(1, 16, 8, true)), // over the first
+    ];
+    let (out, intake) = run(&MeterConfig::default(), &frames);
+    let seen: Vec<_> = out.packets.iter().map(|it| (it.time_us - T, it.payload_len, it.header_len)).collect();
+    assert_eq!(
+        seen,
+        [(0, 8, 20), (5, 16, 20), (9, 16, 28), (11, 8, 20)],
+        "in their order, at their own times"
+    );
+    assert!(out.packets.iter().all(|it| it.key == out.packets[0].key && it.from_lower));
+    assert!(out.packets.is_sorted_by_key(|it| (it.seq, it.watermark_us)));
+    let (accounting, counters) = (intake.accounting(), intake.counters());
+    assert_eq!((accounting.metered, accounting.fragments_unmatched, accounting.queued), (4, 1, 0));
+    assert_eq!((counters.fragments, counters.fragments_overlapping), (5, 1));
+}
+
+#[test]
+fn a_first_one_is_waited_for_a_second_and_by_256_fragments() {
+    let other = Pair::udp(1).up(0, 0, 0, 0, 1).frame();
+    for (wait_us, matched) in [(1_000_000, 1), (1_000_001, 0)] {
+        let frames = [(T, fragment(1, 24, 24, false)), (T + wait_us, fragment(1, 0, 24, true))];
+        let (out, intake) = run(&MeterConfig::default(), &frames);
+        assert_eq!(
+            (out.packets.len(), intake.accounting().fragments_unmatched),
+            (1 + matched, 1 - matched as u64)
+        );
+        // Any other packet tells that the time is over, and so does a quiet wire.
+        let mut intake = flowmeter::Intake::new(&MeterConfig::default()).unwrap();
+        let mut out = Collected::default();
+        for _ in 0..2 {
+            intake.accept(&whole(T, &fragment(1, 24, 24, false)), &mut out);
+            assert_eq!(intake.accounting().queued, 1);
+            intake.accept(&whole(T + wait_us, &other), &mut out);
+            assert_eq!(intake.accounting().queued, matched as u64);
+            intake.advance(T + wait_us + 1_000_001, &mut out);
+            assert_eq!(intake.accounting().queued, 0);
+            assert!(intake.accounting().is_balanced());
+        }
+    }
+    let mut frames: Vec<_> = (0..300).map(|id| (T + u64::from(id), fragment(id, 24, 24, false))).collect();
+    frames.extend((0..300).map(|id| (T + 400 + u64::from(id), fragment(id, 0, 24, true))));
+    let (out, intake) = run(&MeterConfig::default(), &frames);
+    assert_eq!((out.packets.len(), intake.accounting().fragments_unmatched), (300 + 256, 44));
+}
+
+#[test]
+fn fragments_that_wait_are_let_go_of_when_the_clock_steps_back() {
+    let frames = [
+        (T, Pair::udp(1).up(0, 0, 0, 0, 1).frame()),
+        (T + 1, fragment(1, 24, 24, false)),
+        (T - 3_600_000_000, Pair::udp(1).up(0, 0, 0, 0, 1).frame()),
+        (T - 3_599_999_999, fragment(1, 0, 24, true)),
+        (T - 3_599_999_998, fragment(1, 24, 24, false)),
+    ];
+    let (out, intake) = run(&MeterConfig::default(), &frames);
+    assert_eq!((out.packets.len(), intake.accounting().fragments_unmatched), (4, 1));
+    assert!(intake.accounting().is_balanced());
 }
 
 #[test]
@@ -111,8 +178,8 @@ fn the_oldest_datagrams_are_forgotten_and_the_late_ones_too() {
         (T + 30_000_000, fragment(1, 24, 16, true)),
         (T + 30_000_001, Pair::udp(1).up(0, 0, 0, 0, 2).frame()),
         (T + 30_000_002, fragment(1, 40, 8, false)),
-        (T + 30_000_003, fragment(1, 0, 24, true)), // the number comes round again
-        (T + 30_000_004, fragment(1, 24, 24, false)),
+        (T + 31_000_003, fragment(1, 0, 24, true)), // the number comes round again
+        (T + 31_000_004, fragment(1, 24, 24, false)),
     ];
     let (out, intake) = run(&MeterConfig::default(), &late);
     assert_eq!((intake.accounting().fragments_unmatched, intake.counters().fragments_overlapping), (1, 0));

@@ -279,3 +279,35 @@ fn both_directions_of_a_tunnelled_flow_are_one() {
     let key = |packet: &[u8]| meter(&MeterConfig::default(), packet).0.key;
     assert_eq!(key(&there), key(&back));
 }
+
+#[test]
+fn a_teredo_bubble_is_a_packet_of_its_own_flow_without_payload() {
+    // RFC 4380, 2.8: an IPv6 header that says "no next header", and nothing behind it; RFC 6081: but for trailers.
+    let bubble = ipv6(59, &[]);
+    for head in [
+        "",
+        "0000 1234 0a000001",
+        "0001 0000 0102030405060708 00",
+        "0001 0000 0102030405060708 00 0000 1234 0a000001",
+    ] {
+        for trailers in ["", "0104 6908dbf5", "0104 6908dbf5 0308 0000c0a80165e908 0502 7a96"] {
+            for ports in [(3544, 50_000), (50_000, 3544)] {
+                let packet = ipv4(17, &udp(ports, &cat(&[&hex(head), &bubble, &hex(trailers)])));
+                let (inner, counters) = meter(&MeterConfig::default(), &packet);
+                assert_eq!(tuple(&inner), "fd00::1-fd00::2-0-0-59", "{head} {trailers}");
+                assert_eq!((inner.payload_len, inner.header_len), (0, 40), "{head} {trailers}");
+                assert_eq!((counters.tunnel_unreadable, counters.offload_zero_length), (0, 0));
+            }
+        }
+    }
+    let outer = "10.0.0.1-10.0.0.2-3544-50000-17";
+    for (name, inside, unreadable) in [
+        ("a protocol and nothing of it", ipv6(6, &[]), 1),
+        ("a trailer cut short", cat(&[&bubble, &hex("0104 6908db")]), 0),
+        ("half a trailer", cat(&[&bubble, &hex("01")]), 0),
+    ] {
+        let (packet, counters) = meter(&MeterConfig::default(), &ipv4(17, &udp((3544, 50_000), &inside)));
+        assert_eq!((tuple(&packet).as_str(), packet.payload_len as usize), (outer, inside.len()), "{name}");
+        assert_eq!(counters.tunnel_unreadable, unreadable, "{name}");
+    }
+}

@@ -68,11 +68,21 @@ pub struct WireSettings {
     pub wait_at_start: bool,
     /// Only what comes in by the interface: on a bridge every frame goes out by another port again (false).
     pub ingress_only: bool,
+    /// How long a packet may wait in the kernel for others to share its block, milliseconds (10; 3 where several interfaces are
+    /// captured on).
+    pub block_ms: u16,
 }
 
 impl Default for WireSettings {
     fn default() -> Self {
-        Self { snaplen: 2048, promiscuous: true, ring_bytes: None, wait_at_start: false, ingress_only: false }
+        Self {
+            snaplen: 2048,
+            promiscuous: true,
+            ring_bytes: None,
+            wait_at_start: false,
+            ingress_only: false,
+            block_ms: 10,
+        }
     }
 }
 

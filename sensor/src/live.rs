@@ -13,6 +13,7 @@ mod latency;
 mod merged_clock;
 mod metering;
 mod parcel;
+mod reorder;
 mod report;
 mod ring;
 mod scorer;
@@ -40,6 +41,7 @@ use crate::pipeline::Recorder;
 use crate::slot::ModelSlot;
 use merged_clock::MergedClock;
 use metering::Metering;
+use reorder::Reorder;
 use ring::{Exchange, HandedOver, Outgoing, Ring};
 use scorer::Scorer;
 use source::Source;
@@ -114,7 +116,9 @@ pub fn start(
         let shards = Shards::new(&settings.meter, number, rings).map_err(refused)?;
         let merged = (rings > 1).then(|| MergedClock::new(rings, settings.meter.idle_timeout_us));
         let ends = (to_scorers[number % scorers].clone(), spare.clone());
-        let metering = Metering::new(shards, merged, ends, shared.clone(), settings.records_waiting_max);
+        let reorder = settings.reorders().then(|| Reorder::new(rings));
+        let metering =
+            Metering::new(shards, (merged, reorder), ends, shared.clone(), settings.records_waiting_max);
         built.push(Ring {
             number,
             source,

@@ -89,6 +89,12 @@ pub fn render(status: &Status) -> String {
         one(status.traffic.flows_not_kept as f64),
     );
     add(
+        "taphound_packets_late_between_rings_total",
+        "Packets of several interfaces that came too late to be put in their place.",
+        COUNTER,
+        one(status.traffic.late_between_rings as f64),
+    );
+    add(
         "taphound_flow_table_flows_max",
         "Most flows that the table holds.",
         GAUGE,
@@ -201,6 +207,19 @@ fn add_inline(add: &mut impl FnMut(&str, &str, MetricType, Vec<Sample<'_>>), inl
         "What inline-queue was handed (packets), and what became of it.",
         COUNTER,
         queue.collect(),
+    );
+    let undecided = inline.queue_undecided.iter().map(|(name, n)| (vec![("cause", name.clone())], *n as f64));
+    add(
+        "taphound_queue_undecided_total",
+        "Packets for which inline-queue had no verdict, by cause.",
+        COUNTER,
+        undecided.collect(),
+    );
+    add(
+        "taphound_queue_waiting",
+        "Packets that wait in the kernel's queue.",
+        GAUGE,
+        one(inline.queue_waiting as f64),
     );
     add(
         "taphound_rules_flushed_total",

@@ -155,6 +155,7 @@ impl Pulse {
         let shed_rate = last.shed_rate;
         drop(last);
         t.flows_active = reports.flows.active;
+        t.late_between_rings = reports.late_between_rings;
         status.sources = sources(reports);
         status.accounting.packets = packet_terms(reports);
         status.accounting.flows = flow_terms(reports);

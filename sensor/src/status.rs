@@ -145,6 +145,8 @@ pub struct Traffic {
     pub suppressed: u64,
     /// Flows not kept since the start, for there were more than are kept a second.
     pub flows_not_kept: u64,
+    /// Packets of several interfaces that came too late to be put in their place, since the start.
+    pub late_between_rings: u64,
 }
 
 /// The three identities, by term, as in `--summary json`.

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod cef;
+pub mod decisions;
 pub mod syslog;
 pub mod webhook;
 
@@ -100,6 +101,8 @@ pub enum Delivery {
 pub struct Receiver {
     name: String,
     severity_min: store::record::Severity,
+    /// It is told of blocks, too.
+    blocks: bool,
     way: Way,
 }
 
@@ -131,13 +134,14 @@ impl Receiver {
             receivers.push(Receiver {
                 name: hook.url.clone(),
                 severity_min: severity(&hook.min_severity),
+                blocks: hook.blocks,
                 way,
             });
         }
         for log in &settings.syslog {
             let name = format!("syslog {:?} {}", log.transport, log.address).to_lowercase();
             let way = Way::Syslog(syslog::Syslog::new(log)?);
-            receivers.push(Receiver { name, severity_min: severity(&log.min_severity), way });
+            receivers.push(Receiver { name, severity_min: severity(&log.min_severity), blocks: false, way });
         }
         Ok(receivers)
     }
@@ -152,7 +156,7 @@ impl Receiver {
         match &mut self.way {
             Way::Webhook(hook) => {
                 let body = json!({"type": "alert", "sensor_id": sensor_id, "alert": alert});
-                hook.send(alert, body.to_string().into_bytes(), now_s).await
+                hook.send(&alert.id, body.to_string().into_bytes(), now_s).await
             }
             Way::Syslog(log) => log.send(alert, sensor_id).await,
         }
@@ -174,11 +178,27 @@ struct Page {
     next: Option<String>,
 }
 
-/// Tells one receiver of the alerts it has not had. Gives how long it asked to be left alone when it did not take one.
+/// Tells one receiver of the alerts, and where it is to hear of them the blocks, that it has not had. Gives how long it asked to be
+/// left alone when it did not take one.
 ///
 /// # Errors
 /// The sensor or the agent's database does not answer.
 pub async fn tell(
+    receiver: &mut Receiver,
+    sensor: &mut Sensor,
+    sensor_id: &str,
+    cursors: &Arc<Mutex<Cursors>>,
+    facts: &Facts,
+    now_us: u64,
+) -> Result<Option<Option<Duration>>, crate::up::Trouble> {
+    let asked = tell_alerts(receiver, sensor, sensor_id, cursors, facts, now_us).await?;
+    if asked.is_some() || !receiver.blocks {
+        return Ok(asked);
+    }
+    decisions::tell(receiver, sensor, sensor_id, cursors, facts, now_us).await
+}
+
+async fn tell_alerts(
     receiver: &mut Receiver,
     sensor: &mut Sensor,
     sensor_id: &str,

@@ -1,24 +1,14 @@
 // Models change hands: a signed file is verified, installed, runs as shadow, and the one before comes back.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { RETRAIN, SHOTS, TAPHOUND, ask, capture, endBrowser, folder, go, logIn, run, tab } from "./rig.mjs";
+import { RETRAIN, SHOTS, TAPHOUND, ask, capture, daemon, endBrowser, folder, go, logIn, run, tab } from "./rig.mjs";
 
 const SERIAL = 900;
 const place = folder();
 const at = (...parts) => join(place, ...parts);
-let child, sensor, page;
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
+let sensor, page;
 
 /** A small model of our own, signed with a key that the sensor trusts. */
 function makeModel() {
@@ -31,37 +21,11 @@ function makeModel() {
 
 before(async () => {
   makeModel();
-  const port = await freePort();
-  mkdirSync(at("spool"));
-  mkdirSync(at("state"));
-  writeFileSync(at("taphound.toml"), `
-[sensor]
-id = "ui-test"
-state_dir = "${at("state")}"
-[capture]
-directory = "${at("spool")}"
-[model]
-keys_dir = "${at("keys")}"
-[control]
-socket = "${at("control.sock")}"
-[api]
-listen = ["127.0.0.1:${port}"]
-`);
-  child = spawn(TAPHOUND, ["run", "--config", at("taphound.toml")], { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (text) => { said += text; });
-  const url = `http://127.0.0.1:${port}`;
-  for (let tries = 0; ; tries++) {
-    if (await fetch(`${url}/healthz`).then((a) => a.ok, () => false)) break;
-    if (tries > 300 || child.exitCode !== null) throw new Error(`taphound run does not answer: ${said}`);
-    await new Promise((wait) => setTimeout(wait, 200));
-  }
-  const made = JSON.parse(run(TAPHOUND, ["token", "create", "ann", "--role", "admin", "--json", "--socket", at("control.sock")]));
-  sensor = { url, token: made.token };
-  page = await tab(url);
+  sensor = await daemon(place);
+  page = await tab(sensor.url);
   await logIn(page, sensor.token);
 });
-after(async () => { await endBrowser(); child?.kill(); });
+after(async () => { await endBrowser(); sensor?.stop(); });
 
 const version = async () => (await ask(sensor, "/api/v1/model")).active.version;
 

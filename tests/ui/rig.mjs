@@ -1,6 +1,6 @@
 // A sensor, a browser, and a wire between them that can be cut.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join, resolve } from "node:path";
@@ -40,6 +40,45 @@ export async function replay(file, ...options) {
     child.on("exit", (code) => fail(new Error(`taphound ended with ${code}: ${said.join("\n")}`)));
   });
   return sensor;
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const { port } = server.address();
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+/** A running sensor that owns a folder, with a token of an admin: `{url, token, stop}`. `more`: TOML behind its settings. */
+export async function daemon(place, more = "") {
+  const at = (name) => join(place, name);
+  const port = await freePort();
+  for (const name of ["spool", "state", "keys"]) mkdirSync(at(name), { recursive: true });
+  writeFileSync(at("taphound.toml"), `
+[sensor]
+id = "ui-test"
+state_dir = "${at("state")}"
+[capture]
+directory = "${at("spool")}"
+[model]
+keys_dir = "${at("keys")}"
+[control]
+socket = "${at("control.sock")}"
+[api]
+listen = ["127.0.0.1:${port}"]
+${more}`);
+  const child = spawn(TAPHOUND, ["run", "--config", at("taphound.toml")], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (text) => { said += text; });
+  const url = `http://127.0.0.1:${port}`;
+  for (let tries = 0; ; tries++) {
+    if (await fetch(`${url}/healthz`).then((a) => a.ok, () => false)) break;
+    if (tries > 300 || child.exitCode !== null) throw new Error(`taphound run does not answer: ${said}`);
+    await new Promise((wait) => setTimeout(wait, 200));
+  }
+  const made = JSON.parse(run(TAPHOUND, ["token", "create", "ann", "--role", "admin", "--json", "--socket", at("control.sock")]));
+  return { url, token: made.token, stop: () => child.kill() };
 }
 
 /** Runs a program to its end and gives what it printed. */

@@ -7,7 +7,7 @@ mod compaction;
 mod enrolment;
 mod faults;
 mod models;
-mod receivers;
+pub(crate) mod receivers;
 mod rows;
 mod trials;
 mod week;
@@ -63,7 +63,7 @@ fn table(place: &Place) -> PathBuf {
 }
 
 /// Settings of the agent of a place; `rest` is TOML behind them.
-fn configure(place: &Place, rest: &str) {
+pub(crate) fn configure(place: &Place, rest: &str) {
     let path = |name| place.path(name).display().to_string();
     let text = format!(
         "[agent]\nstate_dir = \"{}\"\nsocket = \"{}\"\n[centre]\ntable = \"sqlite:{}\"\nobjects = \"file:{}\"\n[log]\nformat = \"json\"\n\
@@ -77,7 +77,7 @@ fn configure(place: &Place, rest: &str) {
 }
 
 /// An agent at work in a place; killed when it goes.
-struct Agent<'a> {
+pub(crate) struct Agent<'a> {
     place: &'a Place,
     child: Child,
 }
@@ -89,7 +89,7 @@ impl<'a> Agent<'a> {
         command
     }
 
-    fn start(place: &'a Place) -> Self {
+    pub(crate) fn start(place: &'a Place) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(place.path("sync.log")).unwrap();
         let child = Self::command(place, "run").stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Self { place, child }
@@ -101,7 +101,7 @@ impl<'a> Agent<'a> {
         Some((serde_json::from_slice(&output.stdout).ok()?, output.status.code()?))
     }
 
-    fn until(&self, what: &str, seconds: u64, is: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(&self, what: &str, seconds: u64, is: impl Fn(&Value) -> bool) -> Value {
         let until = deadline(seconds);
         loop {
             let status = Self::status(self.place);

@@ -1,13 +1,18 @@
 //! The sensor in the line: a client, a bridge with the sensor on it, a server. Attacks are cut, everything else goes on.
 //! `docs/inline.md` has the figures.
 
+mod cost;
 mod cut;
+mod faults;
 mod forged;
 mod line;
 mod load;
+mod others;
 mod queue;
+mod sniffer;
 mod traffic;
 mod trouble;
+mod verdict;
 
 use std::process::Command;
 

@@ -3,6 +3,7 @@
 pub(crate) mod rates;
 pub(crate) mod sender;
 mod trouble;
+mod two_ways;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -182,10 +182,20 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent =
             Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The kernel's number of the thread that is called this.
+    pub(crate) fn thread(&self, name: &str) -> u32 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let called = |task: &std::fs::DirEntry| {
+            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        let found = tasks.flatten().find(called).unwrap_or_else(|| panic!("no thread {name}"));
+        found.file_name().to_str().unwrap().parse().unwrap()
     }
 
     /// SIGKILL, and the end.

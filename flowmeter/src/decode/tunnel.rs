@@ -143,7 +143,8 @@ fn gtp_u(cursor: Cursor<'_>) -> Option<Opened<'_>> {
     Some(cursor.skip(len).map(|inside| (inside, Content::Ip)))
 }
 
-/// RFC 4380: authentication and origin indication may stand before the IPv6 packet, which fills the datagram.
+/// RFC 4380: authentication and origin indication may stand before the IPv6 packet, which fills the datagram but for trailers
+/// (RFC 6081).
 fn teredo(mut cursor: Cursor<'_>) -> Option<Opened<'_>> {
     if let Ok([0, 1, client, key]) = cursor.peek(4) {
         cursor = cursor.skip(13 + usize::from(*client) + usize::from(*key)).ok()?;
@@ -152,8 +153,19 @@ fn teredo(mut cursor: Cursor<'_>) -> Option<Opened<'_>> {
         cursor = cursor.skip(8).ok()?;
     }
     let header = cursor.peek(6).ok()?;
-    let fills = 40 + u32::from(be16(&header[4..])) == cursor.wire;
+    let len = 40 + u32::from(be16(&header[4..]));
+    let fills = len == cursor.wire || trailers_fill(&cursor, len);
     (header[0] >> 4 == 6 && fills).then_some(Ok((cursor, Content::Ip)))
+}
+
+/// What lies behind the first `len` bytes are trailers, each a type, a length and so many bytes, and nothing else.
+fn trailers_fill(cursor: &Cursor<'_>, len: u32) -> bool {
+    let Some(mut rest) = cursor.rest.get(len as usize..cursor.wire as usize) else { return false };
+    while let [_, len, more @ ..] = rest {
+        let Some(next) = more.get(usize::from(*len)..) else { return false };
+        rest = next;
+    }
+    rest.is_empty()
 }
 
 /// RFC 2784 and 2890, and PPTP's version 1 (RFC 2637). Version 0's key is part of the flow; version 1's holds a length and a

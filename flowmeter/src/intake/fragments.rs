@@ -1,4 +1,4 @@
-//! Which flow a later fragment belongs to: that of its datagram's first fragment, if that came before it.
+//! Which flow a later fragment belongs to: that of its datagram's first fragment. One that comes before it waits for it a while.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,6 +9,12 @@ use crate::key::FlowKey;
 /// How long after its first fragment a datagram's later ones are still matched (RFC 791 and RFC 8200 give receivers 15 to
 /// 60 s).
 const LIFETIME_US: u64 = 30_000_000;
+
+/// How long a later fragment waits for its first one: networks change the order of packets by milliseconds.
+const EARLY_LIFETIME_US: u64 = 1_000_000;
+
+/// Later fragments that wait at once, of all datagrams together: the largest datagram has some 45.
+const EARLY_MAX: usize = 256;
 
 /// Stretches of one datagram kept apart; beyond this the nearest two are joined.
 const RANGES_MAX: usize = 8;
@@ -29,6 +35,17 @@ impl From<&Fragment> for Datagram {
         let Fragment { source, destination, protocol, vlan, tunnel, id, .. } = *fragment;
         Self { source, destination, protocol, vlan, tunnel, id }
     }
+}
+
+/// A later fragment whose first one has not come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    pub(super) fragment: Fragment,
+    pub(super) time_us: u64,
+    /// Of the packet that it came in.
+    pub(super) vlan: u16,
+    pub(super) payload_len: u32,
+    pub(super) header_len: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -52,11 +69,66 @@ pub(super) struct FragmentCache {
     entries: HashMap<Datagram, Entry>,
     /// In the order of their first fragments; stale ones are told by their time.
     oldest: VecDeque<(Datagram, u64)>,
+    /// In the order of arrival; never more than at first were made room for.
+    early: VecDeque<Early>,
+    early_max: usize,
 }
 
 impl FragmentCache {
     pub(super) fn new(max: usize) -> Self {
-        Self { max, entries: HashMap::new(), oldest: VecDeque::new() }
+        let early_max = max.min(EARLY_MAX);
+        let early = VecDeque::with_capacity(early_max);
+        Self { max, entries: HashMap::new(), oldest: VecDeque::new(), early, early_max }
+    }
+
+    /// Keeps a later fragment until its first one comes. Gives how many are waited for no longer: the oldest where there are too
+    /// many, this one where none may wait.
+    pub(super) fn keep(&mut self, early: Early) -> u64 {
+        if self.early_max == 0 {
+            return 1;
+        }
+        let full = self.early.len() >= self.early_max;
+        if full {
+            self.early.pop_front();
+        }
+        self.early.push_back(early);
+        u64::from(full)
+    }
+
+    /// Later fragments that wait.
+    #[inline]
+    pub(super) fn waiting(&self) -> usize {
+        self.early.len()
+    }
+
+    /// The oldest fragment that waits for this first one, in the order of arrival.
+    pub(super) fn take(&mut self, first: &Fragment, counters: &mut IntakeCounters) -> Option<Early> {
+        let datagram = Datagram::from(first);
+        let of_it =
+            |early: &Early| early.fragment.id == first.id && Datagram::from(&early.fragment) == datagram;
+        let early = self.early.remove(self.early.iter().position(of_it)?)?;
+        if let Some(entry) = self.entries.get_mut(&datagram)
+            && entry.covered.add(early.fragment.offset, early.fragment.len)
+        {
+            counters.fragments_overlapping += 1;
+        }
+        Some(early)
+    }
+
+    /// Forgets fragments that have waited too long; how many.
+    pub(super) fn forget_early(&mut self, now_us: u64) -> u64 {
+        let before = self.early.len();
+        while self.early.front().is_some_and(|early| early.time_us.abs_diff(now_us) > EARLY_LIFETIME_US) {
+            self.early.pop_front();
+        }
+        (before - self.early.len()) as u64
+    }
+
+    /// Forgets every fragment that waits; how many.
+    pub(super) fn forget_all_early(&mut self) -> u64 {
+        let waited = self.early.len() as u64;
+        self.early.clear();
+        waited
     }
 
     /// The flow of a later fragment.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use flowmeter::{Frame, LinkType};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SetBool;
 use pcap::{Active, Capture, Linktype, Precision};
 
 use super::ring_size::{memory_bytes, ring_bytes};
@@ -14,8 +16,12 @@ use crate::fault::Fault;
 /// What a frame may have beyond the interface's MTU without having been put together by offload: an Ethernet header and two
 /// VLAN tags.
 const OFFLOAD_SLACK_BYTES: u32 = 14 + 8;
-/// How long a packet may wait in the kernel for others to share its block.
-const BLOCK_MS: i32 = 10;
+// The macro holds the unsafe call; what it makes is safe.
+nix::setsockopt_impl!(IgnoreOutgoing, libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, bool, SetBool);
+
+#[derive(Clone, Copy)]
+struct IgnoreOutgoing;
+
 /// How often a lost interface is looked for.
 const RETRY_US: u64 = 1_000_000;
 /// How often the kernel is asked for its counts, and whether the interface is still the same.
@@ -123,7 +129,7 @@ impl Wire {
             Ok(Capture::from_device(name.as_str())?
                 .promisc(self.settings.promiscuous)
                 .snaplen(self.settings.snaplen.cast_signed())
-                .timeout(BLOCK_MS)
+                .timeout(self.settings.block_ms.into())
                 .buffer_size(i32::try_from(bytes).unwrap_or(i32::MAX)))
         };
         let capture = inactive()
@@ -135,6 +141,8 @@ impl Wire {
         let mut capture = capture;
         if self.settings.ingress_only {
             capture.direction(pcap::Direction::In).map_err(failed)?;
+            // libpcap passes over what goes out when it has been copied; a kernel from 4.20 on does not copy it.
+            let _ = setsockopt(&capture, IgnoreOutgoing, &true);
         }
         let filter = self.filter.load();
         // Without an expression this is the program that snaps: the kernel then copies no more than is kept.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ledger::Block;
+use super::queue::kernel::KernelQueue;
 use crate::config::Inline;
 use crate::status::{Health, Status, count as readable};
 
@@ -49,6 +50,12 @@ pub struct Counts {
     pub queue_bypassed: AtomicU64,
     /// Scores that found the channel to the queue full.
     pub queue_unheard: AtomicU64,
+    /// Packets for which there was no verdict because the installed model was refused.
+    pub queue_no_model: AtomicU64,
+    /// Packets for which there was none in time.
+    pub queue_late: AtomicU64,
+    /// Packets that were not held because as many as may be were.
+    pub queue_crowded: AtomicU64,
     /// The installed model was refused, and the one inside the program judges.
     pub model_missing: AtomicBool,
 }
@@ -65,6 +72,18 @@ impl Counts {
             ("scores_unheard", &self.queue_unheard),
         ]
         .map(|(name, n)| (name.to_owned(), n.load(Ordering::Relaxed)))
+        .into()
+    }
+
+    fn undecided(&self, full: u64) -> BTreeMap<String, u64> {
+        let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        [
+            ("model_missing", count(&self.queue_no_model)),
+            ("late", count(&self.queue_late)),
+            ("held_max", count(&self.queue_crowded)),
+            ("queue_full", full),
+        ]
+        .map(|(name, n)| (name.to_owned(), n))
         .into()
     }
 }
@@ -99,7 +118,7 @@ impl Board {
             view.outcomes.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
         outcomes.insert("dropped_at_queue".into(), count(&c.dropped_at_queue));
         let unenforceable = view.blocks.iter().filter(|block| block.unenforceable).count() as u64;
-        let inline = InlineStatus {
+        let mut inline = InlineStatus {
             mode: self.settings.mode.as_str().to_owned(),
             dry_run: self.settings.dry_run,
             blocks: view.blocks.len() as u64,
@@ -108,7 +127,7 @@ impl Board {
             dropped_packets: view.dropped_packets,
             rules_flushed: view.flushed,
             fault: view.fault.clone(),
-            queue: if self.settings.queues() { self.counts.queue() } else { BTreeMap::new() },
+            ..InlineStatus::default()
         };
         if let Some(fault) = &view.fault {
             status.complain(Health::Critical, format!("inline: {fault}"));
@@ -125,7 +144,32 @@ impl Board {
                 "inline: more was to be blocked than `inline.blocks_per_minute` and `inline.blocks_max` allow: alerts only; taphound block list",
             );
         }
+        if self.settings.queues() {
+            self.note_queue(&mut inline, status);
+        }
         status.inline = inline;
+    }
+
+    fn note_queue(&self, inline: &mut InlineStatus, status: &mut Status) {
+        let settings = &self.settings.queue;
+        let kernel = KernelQueue::look(settings.number).unwrap_or_default();
+        inline.queue = self.counts.queue();
+        inline.queue_undecided = self.counts.undecided(kernel.dropped);
+        inline.queue_waiting = kernel.waiting;
+        if kernel.waiting >= u64::from(settings.packets_max) {
+            let becomes = if settings.queue_full.is_open() { "pass unjudged" } else { "are dropped" };
+            status.complain(
+                Health::Degraded,
+                format!("inline: the kernel's queue is full ({} packets wait): further ones {becomes} (`inline.queue.queue_full`); give the sensor another core", kernel.waiting),
+            );
+        }
+        if self.counts.model_missing.load(Ordering::Relaxed) {
+            let becomes = if settings.model_missing.is_open() { "pass unjudged" } else { "are dropped" };
+            status.complain(
+                Health::Degraded,
+                format!("inline: packets that would wait for a verdict {becomes}, for the installed model was refused (`inline.queue.model_missing`): taphound model install"),
+            );
+        }
     }
 }
 
@@ -151,6 +195,11 @@ pub struct InlineStatus {
     pub fault: Option<String>,
     /// Packets of `inline-queue`, by what became of them; empty without it.
     pub queue: BTreeMap<String, u64>,
+    /// Packets for which there was no verdict, by cause. `queue_full`: those that the kernel dropped; what it lets pass instead it
+    /// does not count.
+    pub queue_undecided: BTreeMap<String, u64>,
+    /// Packets that wait in the kernel's queue now.
+    pub queue_waiting: u64,
 }
 
 impl InlineStatus {

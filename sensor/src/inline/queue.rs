@@ -7,6 +7,7 @@
 //! than `inline.queue.hold_ms`.
 
 pub mod flows;
+pub mod kernel;
 pub mod packet;
 pub mod rules;
 
@@ -85,8 +86,12 @@ impl Queue {
             // With nothing held nothing can be late: the next packet may be waited for.
             self.netfilter.set_nonblocking(!self.held.is_empty());
             let came = self.netfilter.recv();
+            // Where the installed model was refused, the one inside the program judges: what it says opens nothing here.
+            let no_model = self.board.counts.model_missing.load(Ordering::Relaxed);
             while let Ok(judged) = self.scores.try_recv() {
-                self.flows.judge(judged);
+                if !no_model {
+                    self.flows.judge(judged);
+                }
             }
             match came {
                 Ok(message) => {
@@ -139,13 +144,16 @@ impl Queue {
 
     fn hold(&mut self, message: Message, seen: Seen, at: u32) {
         let settings = &self.board.settings.queue;
-        if self.board.counts.model_missing.load(Ordering::Relaxed) {
+        let counts = &self.board.counts;
+        if counts.model_missing.load(Ordering::Relaxed) {
+            counts.queue_no_model.fetch_add(1, Ordering::Relaxed);
             return self.fail(message, &seen, at, settings.model_missing.is_open());
         }
         if self.held.len() >= settings.held_max as usize {
+            counts.queue_crowded.fetch_add(1, Ordering::Relaxed);
             return self.fail(message, &seen, at, settings.overload.is_open());
         }
-        self.board.counts.queue_held.fetch_add(1, Ordering::Relaxed);
+        counts.queue_held.fetch_add(1, Ordering::Relaxed);
         let until_us = self.clock.monotonic_us() + u64::from(settings.hold_ms) * 1_000;
         self.held.push_back(Held { message, seen, at, until_us });
     }
@@ -161,6 +169,7 @@ impl Queue {
             match self.flows.verdict(&held.seen, held.at) {
                 Some(says) => self.say(held.message, &held.seen, says),
                 None if held.until_us <= now_us => {
+                    self.board.counts.queue_late.fetch_add(1, Ordering::Relaxed);
                     let open = self.board.settings.queue.overload.is_open();
                     self.fail(held.message, &held.seen, held.at, open);
                 }

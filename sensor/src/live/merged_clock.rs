@@ -75,6 +75,10 @@ impl MergedClock {
         (self.epoch, self.watermark_us)
     }
 
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     pub(super) fn watermark_us(&self) -> u64 {
         self.watermark_us
     }

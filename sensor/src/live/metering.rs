@@ -9,6 +9,7 @@ use flowmeter::{EndReason, PacketBatch, Shards};
 
 use super::merged_clock::MergedClock;
 use super::parcel::Parcel;
+use super::reorder::Reorder;
 use super::sums::{Published, RingSums, Shared};
 
 /// Conversations of the last minutes, all and one-way: what was wrong with a tap an hour ago is not wrong with it now.
@@ -43,6 +44,10 @@ pub(super) struct Metering {
     shards: Shards,
     /// Only where several rings feed the tables: one ring's own clock needs no merging, and stays as in a replay.
     clock: Option<MergedClock>,
+    /// Only where several interfaces feed the tables: a flow's two directions then come by two rings.
+    reorder: Option<Reorder>,
+    /// Packets whose turn it is.
+    in_order: PacketBatch,
     open: Parcel,
     to_scorer: Sender<Parcel>,
     spare: Receiver<Parcel>,
@@ -61,7 +66,7 @@ impl Metering {
 
     pub(super) fn new(
         shards: Shards,
-        clock: Option<MergedClock>,
+        (clock, reorder): (Option<MergedClock>, Option<Reorder>),
         (to_scorer, spare): (Sender<Parcel>, Receiver<Parcel>),
         shared: Arc<Shared>,
         records_waiting_max: u64,
@@ -69,6 +74,8 @@ impl Metering {
         Self {
             shards,
             clock,
+            reorder,
+            in_order: PacketBatch::default(),
             open: Parcel::default(),
             to_scorer,
             spare,
@@ -81,12 +88,63 @@ impl Metering {
         }
     }
 
-    /// Meters a batch of ring `from`, then what has expired by its clock.
-    pub(super) fn meter(&mut self, from: usize, batch: &mut PacketBatch) {
-        if let Some(clock) = &mut self.clock {
+    /// Meters a batch of ring `from`, then what has expired by its clock. Where rings are put in order, its packets wait for their
+    /// turn ([`Metering::release`]) and an empty batch is left in their place.
+    pub(super) fn meter(&mut self, from: usize, batch: &mut PacketBatch, now_us: u64) {
+        let own_us = batch.watermark_us;
+        let before = self.clock.as_mut().map(|clock| {
+            let before = (clock.epoch(), clock.watermark_us());
             clock.take(from, batch);
+            before
+        });
+        let (Some(reorder), Some(clock), Some(before)) = (&mut self.reorder, &self.clock, before) else {
+            return self.shards.meter(batch, &mut self.open.events);
+        };
+        let heard_us = own_us.min(clock.watermark_us());
+        if clock.epoch() != before.0 {
+            reorder.release_all(&mut self.in_order);
+            self.meter_in_order(before);
         }
-        self.shards.meter(batch, &mut self.open.events);
+        if let Some(reorder) = &mut self.reorder {
+            reorder.put(from, batch, heard_us, now_us);
+        }
+    }
+
+    /// Meters the packets whose turn it is. Gives the time of the earliest, and how many they were; none where nothing waits.
+    pub(super) fn release(&mut self, now_us: u64) -> Option<(u64, u64)> {
+        let (reorder, clock) = (self.reorder.as_mut()?, self.clock.as_ref()?);
+        reorder.release(now_us, &mut self.in_order);
+        let earliest_us = self.in_order.packets().first().map(|packet| packet.time_us);
+        let count = self.in_order.len() as u64;
+        let at_us = if reorder.held() == 0 { clock.watermark_us() } else { reorder.released_us() };
+        let at = (clock.epoch(), at_us);
+        self.meter_in_order(at);
+        Some((earliest_us?, count))
+    }
+
+    /// Meters everything that waits for its turn: the run ends.
+    pub(super) fn release_all(&mut self) {
+        if let (Some(reorder), Some(clock)) = (&mut self.reorder, &self.clock) {
+            reorder.release_all(&mut self.in_order);
+            let at = (clock.epoch(), clock.watermark_us());
+            self.meter_in_order(at);
+        }
+    }
+
+    fn meter_in_order(&mut self, (epoch, watermark_us): (u32, u64)) {
+        (self.in_order.epoch, self.in_order.watermark_us) = (epoch, watermark_us);
+        self.shards.meter(&self.in_order, &mut self.open.events);
+        self.in_order.clear();
+    }
+
+    /// Packets wait for their turn.
+    pub(super) fn holds(&self) -> bool {
+        self.reorder.as_ref().is_some_and(|reorder| reorder.held() > 0)
+    }
+
+    /// Packets are put in order between rings.
+    pub(super) fn reorders(&self) -> bool {
+        self.reorder.is_some()
     }
 
     /// Remembers that packets came, up to capture time `watermark_us`, at `now_us`.
@@ -109,6 +167,9 @@ impl Metering {
 
     /// Capture time has come to `now_us` without a packet. (A ring that is alone goes by its intake's clock.)
     pub(super) fn pass_time(&mut self, now_us: u64) {
+        if self.holds() {
+            return;
+        }
         if let Some(clock) = &mut self.clock {
             let (epoch, watermark_us) = clock.advance(now_us);
             let mut empty = PacketBatch::default();
@@ -188,6 +249,9 @@ impl Metering {
     pub(super) fn publish(&mut self, published: &Published) {
         self.sums.flows = self.shards.accounting();
         self.sums.tables = self.shards.counters();
+        if let Some(reorder) = &self.reorder {
+            (self.sums.held, self.sums.late) = (reorder.held() as u64, reorder.late());
+        }
         published.sums.store(Arc::new(self.sums));
     }
 }

@@ -120,6 +120,8 @@ pub struct Latencies {
 pub struct Queues {
     /// Packets on their way from one ring to another.
     pub handed_over_packets: u64,
+    /// Packets that wait for earlier ones of other interfaces.
+    pub held_packets: u64,
     /// Batches of events that wait for scoring, or are being scored.
     pub scorer_batches: u64,
     /// Records among them.
@@ -131,8 +133,8 @@ pub struct Queues {
 /// Everything at one moment.
 #[derive(Debug, Clone)]
 pub struct Reports {
-    /// Where every packet went, over all rings. `queued` are those held back for their time to be confirmed, or on their way
-    /// from one ring to another.
+    /// Where every packet went, over all rings. `queued` are those held back for their time to be confirmed, on their way from
+    /// one ring to another, or waiting for earlier ones of other interfaces.
     pub packets: PacketAccounting,
     /// What else was noticed at intake.
     pub intake: IntakeCounters,
@@ -156,6 +158,8 @@ pub struct Reports {
     pub latencies: Latencies,
     /// What waits.
     pub queues: Queues,
+    /// Packets of several interfaces that came too late to be put in their place.
+    pub late_between_rings: u64,
     /// Events and final records that the recorder has been told.
     pub recorded: (u64, u64),
     /// Capture files read, where they are the source.
@@ -192,7 +196,12 @@ pub(super) fn add_up(
     // Downstream first, see `sums`.
     let recorder = **shared.recorder.load();
     let scorers: Vec<ScorerSums> = shared.scorers.iter().map(|scorer| **scorer.load()).collect();
-    let taken_over: u64 = shared.rings.iter().map(|ring| ring.sums.load().taken_over).sum();
+    let (mut taken_over, mut held) = (0, 0);
+    for ring in &shared.rings {
+        let sums = ring.sums.load();
+        taken_over += sums.taken_over;
+        held += sums.held;
+    }
     let rings: Vec<RingSums> = shared.rings.iter().map(|ring| **ring.sums.load()).collect();
 
     let mut sums = RingSums::default();
@@ -203,6 +212,7 @@ pub(super) fn add_up(
         sums.flows += ring.flows;
         sums.tables += ring.tables;
         sums.handed_over += ring.handed_over;
+        sums.late += ring.late;
         sums.unscored.finals += ring.unscored.finals;
         sums.unscored.provisional += ring.unscored.provisional;
         sums.unscored.events += ring.unscored.events;
@@ -212,12 +222,13 @@ pub(super) fn add_up(
         latencies.wire_to_metered += ring.latency;
     }
     let on_their_way = sums.handed_over.saturating_sub(taken_over);
-    sums.packets.metered -= on_their_way;
-    sums.packets.queued += on_their_way;
+    sums.packets.metered -= on_their_way + held;
+    sums.packets.queued += on_their_way + held;
     let (scores, health, shadow) = add_scores(&sums, &scorers, &mut latencies);
     let parcels: u64 = scorers.iter().map(|scorer| scorer.parcels).sum();
     let queues = Queues {
         handed_over_packets: on_their_way,
+        held_packets: held,
         scorer_batches: sums.parcels.saturating_sub(parcels),
         scorer_records: shared.records_waiting.load(Ordering::Relaxed),
         recorder_batches: parcels.saturating_sub(recorder.parcels),
@@ -238,6 +249,7 @@ pub(super) fn add_up(
         one_way_share,
         latencies,
         queues,
+        late_between_rings: sums.late,
         recorded: recorded(&recorder),
         files,
         fault: shared.fault.load().as_deref().cloned(),

@@ -75,13 +75,13 @@ impl Outgoing {
     }
 
     /// Meters what is this ring's own and hands over the rest. A full outbox is a counted drop.
-    fn flush(&mut self, epoch: u32, watermark_us: u64, metering: &mut Metering) {
+    fn flush(&mut self, (epoch, watermark_us): (u32, u64), metering: &mut Metering, now_us: u64) {
         self.waiting = 0;
         for (ring, open) in self.open.iter_mut().enumerate() {
             open.epoch = epoch;
             open.watermark_us = watermark_us;
             let Some(outbox) = &self.exchange.outboxes[ring] else {
-                metering.meter(self.number, open);
+                metering.meter(self.number, open, now_us);
                 open.clear();
                 continue;
             };
@@ -107,6 +107,8 @@ impl Outgoing {
 struct Split<'a> {
     outgoing: &'a mut Outgoing,
     metering: &'a mut Metering,
+    /// The monotonic clock.
+    now_us: u64,
 }
 
 impl PacketSink for Split<'_> {
@@ -118,7 +120,7 @@ impl PacketSink for Split<'_> {
     }
 
     fn epoch_ended(&mut self, epoch: u32, watermark_us: u64) {
-        self.outgoing.flush(epoch, watermark_us, self.metering);
+        self.outgoing.flush((epoch, watermark_us), self.metering, self.now_us);
     }
 }
 
@@ -130,7 +132,7 @@ impl Ring {
             let polled = self.read(wait_ms);
             let now_us = self.clock.monotonic_us();
             let due = now_us.saturating_sub(self.flushed_us);
-            let taken = self.take_over();
+            let taken = self.take_over(now_us) || self.metering.holds();
             let quiet = matches!(polled, Polled::Quiet | Polled::Down);
             if quiet && self.source.is_wire() {
                 self.pass_time(now_us);
@@ -150,10 +152,10 @@ impl Ring {
 
     fn read(&mut self, wait_ms: u16) -> Polled {
         let room = BATCH_PACKETS.saturating_sub(self.outgoing.waiting).max(1);
-        let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering };
+        let now_us = self.flushed_us;
+        let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering, now_us };
         let (intake, oldest_us) = (&mut self.intake, &mut self.oldest_us);
         let (evidence, waits) = (&mut self.evidence, !self.source.is_wire());
-        let now_us = self.flushed_us;
         self.source.poll(room, wait_ms, |seen| match seen {
             Seen::Frame(frame) => {
                 oldest_us.get_or_insert(frame.time_us);
@@ -177,17 +179,17 @@ impl Ring {
         }
         let known_us = self.metering.last_packet_us();
         if self.intake.watermark_us() > 0 && known_us > 0 {
-            let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering };
+            let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering, now_us };
             self.intake.advance(known_us + silent_us, &mut split);
         }
         self.metering.pass_time(known_us + silent_us);
     }
 
     /// Meters what other rings have handed over; true if there was anything.
-    fn take_over(&mut self) -> bool {
+    fn take_over(&mut self, now_us: u64) -> bool {
         let mut any = false;
         while let Ok(handed) = self.outgoing.exchange.inbox.try_recv() {
-            self.meter_for(handed);
+            self.meter_for(handed, now_us);
             any = true;
             if self.metering.is_large() {
                 break;
@@ -196,9 +198,9 @@ impl Ring {
         any
     }
 
-    fn meter_for(&mut self, HandedOver { from, mut batch }: HandedOver) {
-        self.metering.meter(from, &mut batch);
+    fn meter_for(&mut self, HandedOver { from, mut batch }: HandedOver, now_us: u64) {
         self.metering.sums.taken_over += batch.len() as u64;
+        self.metering.meter(from, &mut batch, now_us);
         batch.clear();
         // A full pool means that enough batches are about.
         let _ = self.outgoing.exchange.give_back[from].try_send(batch);
@@ -212,11 +214,15 @@ impl Ring {
         }
         let packets = self.outgoing.waiting as u64;
         let (epoch, watermark_us) = (self.intake.epoch(), self.intake.watermark_us());
-        self.outgoing.flush(epoch, watermark_us, &mut self.metering);
+        self.outgoing.flush((epoch, watermark_us), &mut self.metering, now_us);
         if packets > 0 {
             self.metering.saw_packets(now_us, watermark_us);
         }
-        if let Some(oldest_us) = self.oldest_us.take().filter(|_| self.source.is_wire()) {
+        let mut metered = self.oldest_us.take().map(|oldest_us| (oldest_us, packets));
+        if self.metering.reorders() {
+            metered = self.metering.release(now_us);
+        }
+        if let Some((oldest_us, packets)) = metered.filter(|_| self.source.is_wire()) {
             let took_us = self.clock.wall_us().saturating_sub(oldest_us);
             self.metering.sums.latency.add(took_us, packets);
         }
@@ -254,7 +260,7 @@ impl Ring {
     fn finish(mut self) {
         let now_us = self.clock.monotonic_us();
         self.source.count_drops();
-        let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering };
+        let mut split = Split { outgoing: &mut self.outgoing, metering: &mut self.metering, now_us };
         self.intake.finish(&mut split);
         self.flush(now_us);
         // The others' inboxes end when every ring has let go of its outboxes.
@@ -266,9 +272,10 @@ impl Ring {
         }
         let inbox = self.outgoing.exchange.inbox.clone();
         for handed in inbox {
-            self.meter_for(handed);
+            self.meter_for(handed, now_us);
             self.pass_on(now_us, false);
         }
+        self.metering.release_all();
         while !self.metering.drain(DRAIN_FLOWS) {
             self.pass_on(self.clock.monotonic_us(), false);
         }

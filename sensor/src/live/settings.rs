@@ -9,6 +9,14 @@ use crate::evidence::Taps;
 use crate::fault::Fault;
 use crate::source::filter::Filter;
 
+/// How long a packet may wait in the kernel's block where other interfaces' packets wait for it, milliseconds.
+const BLOCK_SEVERAL_MS: u16 = 3;
+
+fn several(input: &Input) -> bool {
+    // (One interface's rings are shared out by flow: each flow's packets are in order.)
+    matches!(input, Input::Interfaces(interfaces) if interfaces.len() > 1)
+}
+
 /// Settings of a run.
 #[derive(Debug, Clone)]
 pub struct LiveSettings {
@@ -64,9 +72,14 @@ impl LiveSettings {
                 .map_err(|e| Fault::Software(format!("the system gives no random numbers ({e})")))?;
             meter.hash_key = HashKey::from(u128::from_ne_bytes(key));
         }
+        let mut wire = WireSettings::default();
+        if several(&input) {
+            // What one ring holds back, packets of the others wait for.
+            wire.block_ms = BLOCK_SEVERAL_MS;
+        }
         Ok(Self {
             input,
-            wire: WireSettings::default(),
+            wire,
             filter: None,
             speed: Speed::Max,
             meter,
@@ -85,6 +98,12 @@ impl LiveSettings {
             Input::Interfaces(interfaces) => interfaces.iter().map(|interface| interface.rings).sum(),
             Input::Files(_) | Input::Folder { .. } => 1,
         }
+    }
+
+    /// Packets of different rings are put in the order of their timestamps: those of a flow may come by several.
+    #[must_use]
+    pub fn reorders(&self) -> bool {
+        several(&self.input)
     }
 
     /// Refuses what cannot run.

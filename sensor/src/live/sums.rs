@@ -27,6 +27,9 @@ pub(super) struct RingSums {
     pub(super) handed_over: u64,
     /// Other rings' packets metered here.
     pub(super) taken_over: u64,
+    /// Packets that wait here for other rings' earlier ones, and those that came too late for their place.
+    pub(super) held: u64,
+    pub(super) late: u64,
     pub(super) unscored: Unscored,
     /// Parcels sent to scoring.
     pub(super) parcels: u64,

@@ -258,6 +258,8 @@ pub struct WebhookOut {
     pub secret_file: PathBuf,
     /// The least severity.
     pub min_severity: String,
+    /// Decisions to block and to lift, too.
+    pub blocks: bool,
     /// The address may be one of this network or machine.
     pub allow_private: bool,
     /// Certificates of the authorities that may vouch for the receiver (PEM); empty: the system's.
@@ -270,6 +272,7 @@ impl Default for WebhookOut {
             url: String::new(),
             secret_file: PathBuf::new(),
             min_severity: "low".into(),
+            blocks: false,
             allow_private: false,
             ca_file: PathBuf::new(),
         }

@@ -1,4 +1,4 @@
-//! An alert as a POST of JSON, signed so that its receiver can tell who sent it and when.
+//! An alert or a decision as a POST of JSON, signed so that its receiver can tell who sent it and when.
 //!
 //! `Taphound-Signature: t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.BODY`. Redirects are not followed: they would lead past the
 //! check of the address.
@@ -10,8 +10,8 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Certificate, Client, StatusCode, Url};
 use sha2::Sha256;
 
+use super::Delivery;
 use super::address::{is_public, public_only, refusal};
-use super::{Alert, Delivery};
 use crate::config::WebhookOut;
 use crate::fault::Fault;
 
@@ -58,8 +58,8 @@ impl Webhook {
         Ok(Self { url, client, secret, allow_private: settings.allow_private })
     }
 
-    /// Sends one alert. `body` is the alert as JSON.
-    pub async fn send(&self, alert: &Alert, body: Vec<u8>, now_s: u64) -> Delivery {
+    /// Sends one message, JSON, under an id by which the receiver knows one that comes twice.
+    pub async fn send(&self, id: &str, body: Vec<u8>, now_s: u64) -> Delivery {
         // An address in the URL itself is never looked up.
         let literal = self.url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
         if let Some(address) = literal.filter(|address| !self.allow_private && !is_public(*address)) {
@@ -69,7 +69,7 @@ impl Webhook {
             .client
             .post(self.url.clone())
             .header("content-type", "application/json")
-            .header("taphound-delivery", &alert.id);
+            .header("taphound-delivery", id);
         if let Some(secret) = &self.secret {
             request = request.header("taphound-signature", signature(secret, now_s, &body));
         }

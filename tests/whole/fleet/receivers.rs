@@ -18,17 +18,17 @@ use crate::run::{Daemon, Place, form, wall_us};
 
 /// A capture that makes alerts.
 const CASE: &str = "bruteforce-ssh";
-const SECRET: &[u8] = b"a secret of the receiver";
+pub(crate) const SECRET: &[u8] = b"a secret of the receiver";
 
 /// A request as it came: its headers in lower case, and its body.
-type Request = (BTreeMap<String, String>, Vec<u8>);
+pub(crate) type Request = (BTreeMap<String, String>, Vec<u8>);
 
 /// Requests that were answered with 2xx, and how many there were at all.
-type Taken = Arc<Mutex<Vec<Request>>>;
-type Asked = Arc<Mutex<usize>>;
+pub(crate) type Taken = Arc<Mutex<Vec<Request>>>;
+pub(crate) type Asked = Arc<Mutex<usize>>;
 
 /// Answers every request by `answer`, which is given how many came before it. Keeps those that it answered with 2xx.
-fn web(answer: impl Fn(usize) -> String + Send + 'static) -> (u16, Taken, Asked) {
+pub(crate) fn web(answer: impl Fn(usize) -> String + Send + 'static) -> (u16, Taken, Asked) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (taken, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
@@ -49,7 +49,7 @@ fn web(answer: impl Fn(usize) -> String + Send + 'static) -> (u16, Taken, Asked)
     (port, taken, asked)
 }
 
-fn status(line: &str) -> String {
+pub(crate) fn status(line: &str) -> String {
     format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
@@ -75,6 +75,18 @@ fn read_request(mut stream: TcpStream) -> Option<Request> {
             _ => return None,
         }
     }
+}
+
+/// The message of a request whose signature is right, and of now.
+pub(crate) fn signed((headers, body): &Request) -> Value {
+    let said = &headers["taphound-signature"];
+    let (time, signature) = said.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).unwrap();
+    assert!(time.parse::<u64>().unwrap().abs_diff(wall_us() / 1_000_000) < 120, "{said}");
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).unwrap();
+    mac.update([time.as_bytes(), b".", body].concat().as_slice());
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(signature, hex);
+    serde_json::from_slice(body).unwrap()
 }
 
 /// Octet-counted messages of a stream (RFC 6587).
@@ -221,15 +233,9 @@ fn every_receiver_has_every_alert_once_signed_and_none_waits_for_another() {
     assert_eq!(counts(), [wanted.len(); 4]);
 
     let mut ids = Vec::new();
-    for (headers, body) in taken.lock().unwrap().iter() {
-        let said = &headers["taphound-signature"];
-        let (time, signature) = said.strip_prefix("t=").and_then(|rest| rest.split_once(",v1=")).unwrap();
-        assert!(time.parse::<u64>().unwrap().abs_diff(wall_us() / 1_000_000) < 120, "{said}");
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET).unwrap();
-        mac.update([time.as_bytes(), b".", body].concat().as_slice());
-        let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(signature, hex);
-        let message: Value = serde_json::from_slice(body).unwrap();
+    for request in taken.lock().unwrap().iter() {
+        let message = signed(request);
+        let (headers, _) = request;
         assert_eq!((&message["type"], &message["sensor_id"]), (&"alert".into(), &"proof".into()));
         assert_eq!(message["alert"]["id"], headers["taphound-delivery"].as_str());
         ids.push(headers["taphound-delivery"].clone());

@@ -1,7 +1,7 @@
 //! Three namespaces and the two wires between them: client, bridge, server.
 
 use std::fs::File;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
@@ -138,9 +138,22 @@ impl Line {
         self.exec("nft", arguments)
     }
 
+    /// Runs a program on the bridge.
     pub(super) fn exec(&self, program: &str, arguments: &[&str]) -> Output {
-        let inside = ["netns", "exec", self.name(Side::Bridge), program];
+        self.exec_at(Side::Bridge, program, arguments)
+    }
+
+    pub(super) fn exec_at(&self, side: Side, program: &str, arguments: &[&str]) -> Output {
+        let inside = ["netns", "exec", self.name(side), program];
         Command::new("ip").args(inside).args(arguments).output().unwrap()
+    }
+
+    /// Starts a program at `side`; it ends with what is given.
+    pub(super) fn spawn(&self, side: Side, program: &str, arguments: &[&str]) -> Running {
+        let inside = ["netns", "exec", self.name(side), program];
+        let mut command = Command::new("ip");
+        command.args(inside).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Running(command.spawn().unwrap())
     }
 
     /// A port of the bridge goes down, or up.
@@ -152,6 +165,22 @@ impl Line {
     pub(super) fn has_table(&self) -> bool {
         self.nft(&["list", "table", "bridge", "taphound"]).status.success()
     }
+}
+
+/// A program at work; killed when it goes.
+pub(super) struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether a program can be run here.
+pub(super) fn has(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    found.is_ok_and(|found| found.status.success())
 }
 
 fn ip(arguments: &str) {

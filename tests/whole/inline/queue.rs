@@ -12,7 +12,7 @@ use crate::live::{deadline, now};
 use crate::run::Place;
 
 /// A line whose bridge shows its packets to iptables; none, and says so, where that cannot be had.
-fn queue_line(test: &str) -> Option<Line> {
+pub(super) fn queue_line(test: &str) -> Option<Line> {
     if !Command::new("iptables-nft").arg("-V").output().is_ok_and(|out| out.status.success()) {
         println!("SKIPPED {test}: needs the program `iptables-nft`");
         return None;
@@ -32,11 +32,11 @@ fn queue_line(test: &str) -> Option<Line> {
     Some(line)
 }
 
-fn queue_settings(rest: &str) -> String {
+pub(super) fn queue_settings(rest: &str) -> String {
     settings(&format!("provisional = true\n{rest}")).replace("inline-set", "inline-queue")
 }
 
-fn count(status: &Value, name: &str) -> u64 {
+pub(super) fn count(status: &Value, name: &str) -> u64 {
     status["inline"]["queue"][name].as_u64().unwrap_or_else(|| panic!("no {name}: {status:#}"))
 }
 

@@ -142,6 +142,35 @@ impl Honest {
     }
 }
 
+/// Asks the echo server up to `questions` times on one connection, each as soon as `pause` after the answer before it is over, until
+/// one is not answered within `patience`. Gives how long each answer took.
+pub(super) fn conversation(
+    line: &Line,
+    questions: usize,
+    pause: Duration,
+    patience: Duration,
+) -> JoinHandle<Vec<Duration>> {
+    line.on(Side::Client, move || {
+        let at = SocketAddr::from((Ipv4Addr::from(SERVER), ECHO));
+        let mut took = Vec::with_capacity(questions);
+        let Ok(mut stream) = TcpStream::connect_timeout(&at, patience) else { return took };
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
+        let mut bytes = [0; 100];
+        for _ in 0..questions {
+            let asked = now();
+            if stream.write_all(&bytes).and_then(|()| stream.read_exact(&mut bytes)).is_err() {
+                break;
+            }
+            took.push(asked.elapsed());
+            if !pause.is_zero() {
+                std::thread::sleep(pause);
+            }
+        }
+        took
+    })
+}
+
 fn ask(at: SocketAddr, took: &mut Vec<Duration>, count: &AtomicU64) -> std::io::Result<()> {
     // A machine that is busy with other tests is not a network that drops.
     const LONG: Duration = Duration::from_secs(10);
