@@ -193,16 +193,15 @@ fn crowdsec_takes_the_plain_list() {
         assert!(now() < until, "crowdsec does not listen: {}", heard());
         std::thread::sleep(Duration::from_millis(100));
     }
-    let (taken, said) = cscli(&[
-        "decisions",
-        "import",
-        "--input",
-        &path("state/blocks.txt"),
-        "--format",
-        "values",
-        "--duration",
-        "1h",
-    ]);
+    // As a table of one column: releases before 1.5 know no `--format values`.
+    let lines = std::fs::read_to_string(place.path("state/blocks.txt")).unwrap();
+    std::fs::write(place.path("blocks.csv"), format!("value\n{lines}")).unwrap();
+    let import = ["decisions", "import", "--duration", "1h", "--input"];
+    let (list, table) = (path("state/blocks.txt"), path("blocks.csv"));
+    let (mut taken, mut said) = cscli(&[&import[..], &[&list, "--format", "values"]].concat());
+    if said.contains("unknown flag: --format") {
+        (taken, said) = cscli(&[&import[..], &[&table]].concat());
+    }
     let (_, decisions) = cscli(&["decisions", "list", "-a", "-o", "json"]);
     let _ = engine.kill();
     let _ = engine.wait();
