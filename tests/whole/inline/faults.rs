@@ -123,19 +123,24 @@ fn without_a_model_what_would_wait_passes_or_is_dropped_until_one_is_installed()
         assert!(unjudged > 0 && became == unjudged, "{status:#}");
         assert_eq!((count(&status, "held"), count(&status, "dropped")), (0, 0), "{status:#}");
 
+        println!(
+            "measured model_missing {policy}: {unjudged} packets unjudged, {became} of them {}; {meanwhile} of 20 questions answered",
+            if opens { "passed" } else { "dropped" }
+        );
+        if opens {
+            daemon.end();
+            continue;
+        }
         let next = place.path("next.taphound");
         std::fs::write(&next, successor(&key).1).unwrap();
         let mut install = taphound();
         install.args(["model", "install"]).arg(&next).arg("--socket").arg(place.path("control.sock"));
         let done = install.output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        assert_eq!(answered(&line), 20, "{policy}: a model judges");
+        assert_eq!(answered(&line), 20, "a model judges");
         let (status, _) = daemon.status();
         assert!(count(&status, "held") > 0, "packets wait for it: {status:#}");
-        println!(
-            "measured model_missing {policy}: {unjudged} packets unjudged, {became} of them {}; {meanwhile} of 20 questions answered; 20 after a model was installed",
-            if opens { "passed" } else { "dropped" }
-        );
+        println!("measured model_missing: 20 of 20 questions answered after a model was installed");
         daemon.end();
     }
 }
