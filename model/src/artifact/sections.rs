@@ -22,7 +22,7 @@ const RATIO_MAX: u64 = 256;
 pub(crate) enum Packing {
     /// Once for all: the model inside the sensor.
     Small,
-    /// Whatever goes on learning is packed at each retrain, and the level above takes longer than learning does, for 6 % of the bytes.
+    /// Whatever goes on learning is packed at each retrain, and the level above takes longer than learning does, for 9 % of the bytes.
     Quick,
 }
 
