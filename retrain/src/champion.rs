@@ -162,7 +162,6 @@ fn default_arguments() -> Vec<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::forest::Vote;
 
     #[test]
     fn the_first_champion_is_made_as_the_default_model_but_for_whose_it_is() {
@@ -171,8 +170,7 @@ mod tests {
         assert_eq!((args.recipe.name.as_str(), args.recipe.created), ("ARF Baseline Model", Some(5)));
         assert_eq!(args.recipe.parent.map(|parent| parent + 1), Some(args.recipe.serial));
         assert!(args.recipe.with_learner && args.forest.no_drift);
-        assert_eq!((args.recipe.threshold, args.recipe.provisional_threshold), (0.6, Some(0.7)));
-        assert_eq!(args.forest.vote, Vote::Unweighted);
-        assert!(args.recipe.without_tool.is_empty(), "all nine categories are learned");
+        assert_eq!(args.recipe.threshold, 0.7);
+        assert!(args.recipe.without_tool.contains(&"worm.py".to_owned()));
     }
 }
