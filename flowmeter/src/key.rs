@@ -155,12 +155,13 @@ impl FlowKey {
         (tunnel_kind, tunnel_id): (u8, u32),
         one_way: bool,
     ) -> (Self, bool) {
-        let ordered = |end: &([u8; 16], u16)| (u128::from_be_bytes(end.0), end.1);
-        let from_lower = one_way || ordered(&source) <= ordered(&destination);
+        let ordered = |(address, port): ([u8; 16], u16)| (u128::from_be_bytes(address), port);
+        let (source, destination) = (ordered(source), ordered(destination));
+        let from_lower = one_way || source <= destination;
         let (low, high) = if from_lower { (source, destination) } else { (destination, source) };
         let key = Self {
-            lower: low.0,
-            higher: high.0,
+            lower: low.0.to_be_bytes(),
+            higher: high.0.to_be_bytes(),
             lower_port: low.1,
             higher_port: high.1,
             vlan,
@@ -219,19 +220,22 @@ impl FlowKey {
     }
 
     /// Keyed hash of the key (SipHash-1-3). An IPv4 key is hashed without the part that all mapped addresses share.
+    ///
+    /// Read and written in words of eight bytes: what was stored in pieces of one size and is read in pieces of another
+    /// has to wait until the processor has really stored it.
     #[inline]
     pub(crate) fn hash(&self, hasher: &SipHasher13) -> u64 {
-        const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-        let bytes = self.to_bytes();
-        let (lower, higher) = (&bytes[1..17], &bytes[19..35]);
-        if lower[..12] != MAPPED || higher[..12] != MAPPED {
-            return hasher.hash(&bytes);
+        let (lower, higher) = (u128::from_be_bytes(self.lower), u128::from_be_bytes(self.higher));
+        if lower >> 32 != MAPPED || higher >> 32 != MAPPED {
+            return hasher.hash(&self.to_bytes());
         }
-        let mut short = [0; Self::BYTES - 24];
-        short[..6].copy_from_slice(&bytes[13..19]);
-        short[6..12].copy_from_slice(&bytes[31..37]);
-        short[12] = bytes[0];
-        short[13..].copy_from_slice(&bytes[37..]);
+        let addresses = (lower as u64) << 32 | u64::from(higher as u32);
+        let ports = u64::from(self.lower_port) << 16 | u64::from(self.higher_port);
+        let kinds = u64::from(self.vlan) << 16 | u64::from(self.protocol) << 8 | u64::from(self.tunnel_kind);
+        let mut short = [0; 20];
+        short[..8].copy_from_slice(&addresses.to_be_bytes());
+        short[8..16].copy_from_slice(&(ports << 32 | kinds).to_be_bytes());
+        short[16..].copy_from_slice(&self.tunnel_id.to_be_bytes());
         hasher.hash(&short)
     }
 
@@ -251,14 +255,13 @@ pub(crate) fn octets(address: IpAddr) -> [u8; 16] {
     }
 }
 
+/// What stands above the 32 bits of an IPv4 address that is held as an IPv6 address.
+const MAPPED: u128 = 0xffff;
+
 /// An IPv4 address as a v4-mapped IPv6 address.
 #[inline]
 pub(crate) fn mapped(v4: [u8; 4]) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[10] = 0xff;
-    bytes[11] = 0xff;
-    bytes[12..].copy_from_slice(&v4);
-    bytes
+    (MAPPED << 32 | u128::from(u32::from_be_bytes(v4))).to_be_bytes()
 }
 
 fn address(bytes: [u8; 16]) -> IpAddr {
