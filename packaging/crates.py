@@ -114,6 +114,12 @@ def indented(text):
     return "".join(f" {line.rstrip()}\n" if line.strip() else " .\n" for line in text.strip("\n").splitlines())
 
 
+# Some crates keep all their licences in one file; Debian's policy wants this one by reference.
+APACHE = re.compile(r"^ *Apache License\n *Version 2\.0, January 2004\n.*?^ *END OF TERMS AND CONDITIONS\n"
+                    r"(?:\s*APPENDIX:.*?limitations under the License\.\n)?", re.DOTALL | re.MULTILINE)
+APACHE_HERE = "(On Debian systems the Apache License, Version 2.0, is in /usr/share/common-licenses/Apache-2.0.)"
+
+
 def licence_text(package, name):
     """The file of the crate that holds a licence's words."""
     word = name.split("-")[0].lower()
@@ -122,7 +128,7 @@ def licence_text(package, name):
     for file in named + [f for f in files if "apache" not in f.name.lower()]:
         text = file.read_text(errors="replace")
         if "GNU GENERAL PUBLIC" not in text:
-            return text
+            return APACHE.sub(f"{APACHE_HERE}\n", text)
     return MIT if name == "MIT" else None
 
 
