@@ -19,7 +19,8 @@ const ROBUSTNESS_ROWS_MAX: usize = 2000;
 pub(crate) struct Limits {
     /// F1 and kappa must grow by more.
     pub(crate) margin: f64,
-    /// Recall of a canon category, and its share of false alarms, may get worse by this much.
+    /// Recall of a canon category, and its share of false alarms, may get worse by this much; by more only where so few
+    /// flows differ that it may be chance.
     pub(crate) canon: f64,
 }
 
@@ -234,21 +235,48 @@ fn gains(new: &Measured, prod: &Measured) -> [Gain; 2] {
 }
 
 fn canon_lines(prod: &Scorer, new: &Scorer, canon: &Dataset, tolerance: f64) -> Vec<CanonLine> {
-    let called = |scorer: &Scorer, category: Category| {
-        let rows = canon.rows.iter().filter(|row| row.truth == category && !row.is_provisional());
-        let verdicts: Vec<bool> = rows.map(|row| scorer.predict(&row.features).attack).collect();
-        let share = verdicts.iter().filter(|attack| **attack).count() as f64 / verdicts.len().max(1) as f64;
-        (verdicts.len() as u64, share)
-    };
     let mut lines = Vec::new();
     for category in Category::ALL {
-        let ((rows, new), (_, prod)) = (called(new, category), called(prod, category));
+        let rows = canon.rows.iter().filter(|row| row.truth == category && !row.is_provisional());
+        let right = |scorer: &Scorer, features| scorer.predict(features).attack == category.is_attack();
+        let pairs: Vec<[bool; 2]> =
+            rows.map(|row| [new, prod].map(|scorer| right(scorer, &row.features))).collect();
+        let count = |which: fn(&[bool; 2]) -> bool| pairs.iter().filter(|pair| which(pair)).count() as u64;
+        let (lost, gained) = (count(|[new, prod]| !new && *prod), count(|[new, prod]| *new && !prod));
+        let rows = pairs.len() as u64;
         if rows > 0 {
-            let holds = if category.is_attack() { new >= prod - tolerance } else { new <= prod + tolerance };
-            lines.push(CanonLine { category, rows, new, prod, holds });
+            let called = |right: u64| if category.is_attack() { right } else { rows - right };
+            let share = |right| called(right) as f64 / rows as f64;
+            let falls = lost as f64 - gained as f64 > tolerance * rows as f64;
+            lines.push(CanonLine {
+                category,
+                rows,
+                new: share(count(|[new, _]| *new)),
+                prod: share(count(|[_, prod]| *prod)),
+                holds: !(falls && sign_test(lost, gained) < CHANCE),
+            });
         }
     }
     lines
+}
+
+/// Odds below which a fall is not put down to chance.
+const CHANCE: f64 = 0.05;
+
+/// How likely at least `lost` of `lost + gained` differences would be losses if each were as likely a gain (one-sided sign
+/// test, exact; what McNemar's test approximates).
+fn sign_test(lost: u64, gained: u64) -> f64 {
+    let n = lost + gained;
+    // Logarithm of the odds of exactly k losses, from k = 0 on.
+    let mut odds = n as f64 * 0.5f64.ln();
+    let mut tail = 0.0;
+    for k in 0..=n {
+        if k >= lost {
+            tail += odds.exp();
+        }
+        odds += ((n - k) as f64 / (k + 1) as f64).ln();
+    }
+    tail.min(1.0)
 }
 
 /// The comparison as people read it.
@@ -303,6 +331,14 @@ mod tests {
             probabilities: None,
         });
         Measured::new(judged.collect())
+    }
+
+    #[test]
+    fn three_flows_may_be_chance_and_fifteen_are_not() {
+        assert!((sign_test(3, 0) - 0.125).abs() < 1e-12);
+        assert!((sign_test(0, 0) - 1.0).abs() < 1e-12);
+        assert!((sign_test(4, 2) - 22.0 / 64.0).abs() < 1e-12);
+        assert!(sign_test(20, 5) < 0.003 && sign_test(400, 200) < 1e-12);
     }
 
     #[test]
