@@ -1,7 +1,7 @@
 //! Power failures: of one run every write was recorded; at random moments the files are rebuilt as a disk might have kept them.
 //!
-//! What a file was synced with is there; of what was written to it since, any part may be missing, to the sector. Names of
-//! files are taken to be kept. The making of the store, which is done with a rollback journal, is not looked at.
+//! What a file was synced with is there; of what was written to it since, any part may be missing, to the sector. The names of
+//! files are kept, but a rollback journal (with which a store is made) that was removed since the last sync may be there again.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,14 @@ enum Entry<'a> {
     Write { file: usize, offset: usize, bytes: &'a [u8] },
     Truncate { file: usize, length: usize },
     Sync { file: usize },
+    Remove { file: usize },
 }
+
+/// Files of the recording: database, log, rollback journal, and what the process said.
+const JOURNAL: usize = 2;
+const SAYS: usize = 3;
+/// Those that a power failure may hurt, behind the store's path.
+const FILES: [&str; 3] = ["", "-wal", "-journal"];
 
 fn entries(mut recording: &[u8]) -> Vec<Entry<'_>> {
     let mut entries = Vec::new();
@@ -31,7 +38,8 @@ fn entries(mut recording: &[u8]) -> Vec<Entry<'_>> {
                 Entry::Write { file, offset, bytes }
             }
             1 => Entry::Truncate { file, length: offset },
-            _ => Entry::Sync { file },
+            2 => Entry::Sync { file },
+            _ => Entry::Remove { file },
         });
     }
     entries
@@ -43,10 +51,12 @@ type Loose<'a> = (usize, Option<&'a [u8]>);
 /// Applies what comes to the files; a power failure keeps a part of what was not synced.
 #[derive(Default, Clone)]
 struct Disk<'a> {
-    /// Database and log as they are after their last sync.
-    kept: [Vec<u8>; 2],
+    /// The files as they are after their last sync.
+    kept: [Vec<u8>; 3],
     /// What came since.
-    loose: [Vec<Loose<'a>>; 2],
+    loose: [Vec<Loose<'a>>; 3],
+    /// The journal that was removed last, until the next sync of anything.
+    ghost: Vec<u8>,
     said: Vec<u8>,
 }
 
@@ -65,10 +75,15 @@ fn apply(file: &mut Vec<u8>, offset: usize, bytes: Option<&[u8]>) {
 impl<'a> Disk<'a> {
     fn take(&mut self, entry: &Entry<'a>) {
         match *entry {
-            Entry::Write { file: 2, bytes, .. } => self.said.extend_from_slice(bytes),
+            Entry::Write { file: SAYS, bytes, .. } => self.said.extend_from_slice(bytes),
             Entry::Write { file, offset, bytes } => self.loose[file].push((offset, Some(bytes))),
-            Entry::Truncate { file, length } if file < 2 => self.loose[file].push((length, None)),
-            Entry::Sync { file } if file < 2 => {
+            Entry::Truncate { file, length } if file < SAYS => self.loose[file].push((length, None)),
+            Entry::Remove { file: JOURNAL } => {
+                self.loose[JOURNAL].clear();
+                self.ghost = std::mem::take(&mut self.kept[JOURNAL]);
+            }
+            Entry::Sync { file } if file < SAYS => {
+                self.ghost.clear();
                 for (offset, bytes) in self.loose[file].drain(..) {
                     apply(&mut self.kept[file], offset, bytes);
                 }
@@ -78,7 +93,7 @@ impl<'a> Disk<'a> {
     }
 
     /// What is found afterwards. `odds` of 256 loose writes are kept, the others not or only in part.
-    fn fail(&self, odds: u64, state: &mut u64) -> [Vec<u8>; 2] {
+    fn fail(&self, odds: u64, state: &mut u64) -> [Vec<u8>; 3] {
         let mut files = self.kept.clone();
         for (file, loose) in files.iter_mut().zip(&self.loose) {
             for (offset, bytes) in loose {
@@ -89,6 +104,9 @@ impl<'a> Disk<'a> {
                     apply(file, *offset, Some(&bytes[..sectors * SECTOR]));
                 }
             }
+        }
+        if files[JOURNAL].is_empty() && random(state) % 256 >= odds {
+            files[JOURNAL].clone_from(&self.ghost);
         }
         files
     }
@@ -118,10 +136,11 @@ fn a_power_failure_loses_no_acknowledged_label_and_at_most_a_second() {
     let entries = entries(&recording);
     let failures = rounds(30, 1_000);
     let mut state = u64::from(std::process::id()) << 20 | 1;
-    // Until the store is made it has no log; what is looked at begins there.
+    // Until the store is made it has no log; a part of the failures comes before.
     let made = entries.iter().position(|entry| matches!(entry, Entry::Write { file: 1, .. })).unwrap();
-    let mut moments: Vec<usize> =
-        (0..failures).map(|_| made + random(&mut state) as usize % (entries.len() - made)).collect();
+    let making = rounds(10, 300);
+    let mut moments: Vec<usize> = (0..making).map(|_| random(&mut state) as usize % made).collect();
+    moments.extend((0..failures).map(|_| made + random(&mut state) as usize % (entries.len() - made)));
     moments.sort_unstable();
     let after = tempfile::tempdir().unwrap();
     let path = after.path().join("t.db");
@@ -132,12 +151,14 @@ fn a_power_failure_loses_no_acknowledged_label_and_at_most_a_second() {
         }
         at = moment;
         let odds = [0, 64, 128, 240, 256][number % 5];
-        let [database, log] = disk.fail(odds, &mut state);
-        for leftover in ["t.db", "t.db-wal", "t.db-shm"] {
-            let _ = std::fs::remove_file(after.path().join(leftover));
+        for leftover in std::fs::read_dir(after.path()).unwrap() {
+            std::fs::remove_file(leftover.unwrap().path()).unwrap();
         }
-        std::fs::write(&path, database).unwrap();
-        std::fs::write(after.path().join("t.db-wal"), log).unwrap();
+        for (bytes, ending) in disk.fail(odds, &mut state).iter().zip(FILES) {
+            if !bytes.is_empty() {
+                std::fs::write(after.path().join(format!("t.db{ending}")), bytes).unwrap();
+            }
+        }
         let text = String::from_utf8_lossy(&disk.said);
         let said = Said::of(text.lines());
         let held = assert_sound(&path, &said.labels, &format!("failure {number} at entry {moment}"));
@@ -146,7 +167,7 @@ fn a_power_failure_loses_no_acknowledged_label_and_at_most_a_second() {
         labels = said.labels.len();
     }
     println!(
-        "     counted store: {failures} power failures in {} recorded writes and syncs, {labels} acknowledged labels kept, worst loss {} ms",
+        "     counted store: {failures} power failures, and {making} while it was made ({made}), in {} recorded writes and syncs, {labels} acknowledged labels kept, worst loss {} ms",
         entries.len(),
         worst_us / 1_000
     );

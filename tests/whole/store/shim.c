@@ -18,25 +18,32 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int record = -2;
 
 struct entry {
-    uint32_t what; /* 0 write, 1 truncate, 2 sync */
-    uint32_t file; /* 0 database, 1 log, 2 says */
+    uint32_t what; /* 0 write, 1 truncate, 2 sync, 3 remove */
+    uint32_t file; /* 0 database, 1 log, 2 rollback journal, 3 says */
     uint64_t offset, length;
 };
 
 static ssize_t raw_write(int fd, const void *bytes, size_t length) { return syscall(SYS_write, fd, bytes, length); }
 
-/* Which file a descriptor is: -1 for one that does not matter. */
+/* Which file a path is: -1 for one that does not matter. */
+static int named(const char *path) {
+    size_t length = strlen(path);
+    /* Shared memory is no file to keep. */
+    if (strstr(path, "-shm")) return -1;
+    if (strstr(path, ".db-wal")) return 1;
+    if (strstr(path, ".db-journal")) return 2;
+    if (strstr(path, ".db")) return 0;
+    return length > 5 && !strcmp(path + length - 5, "/says") ? 3 : -1;
+}
+
+/* Which file a descriptor is. */
 static int which(int fd) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, sizeof path - 1);
     if (length <= 0) return -1;
     path[length] = 0;
-    /* Shared memory is no file to keep; a rollback journal is used only while a store is made, before the recording counts. */
-    if (strstr(path, "-shm") || strstr(path, "-journal")) return -1;
-    if (strstr(path, ".db-wal")) return 1;
-    if (strstr(path, ".db")) return 0;
-    return length > 5 && !strcmp(path + length - 5, "/says") ? 2 : -1;
+    return named(path);
 }
 
 static void note(uint32_t what, int file, uint64_t offset, const void *bytes, uint64_t length) {
@@ -103,6 +110,15 @@ int ftruncate(int fd, off_t length) {
     return outcome;
 }
 int ftruncate64(int fd, off_t length) { return ftruncate(fd, length); }
+
+int unlink(const char *path) {
+    int file = named(path);
+    pthread_mutex_lock(&lock);
+    int outcome = syscall(SYS_unlink, path);
+    if (!outcome && file >= 0) note(3, file, 0, NULL, 0);
+    pthread_mutex_unlock(&lock);
+    return outcome;
+}
 
 static int sync_with(long number, int fd) {
     int file = which(fd);
