@@ -15,6 +15,9 @@ pub(crate) const LOCK: &str = ".lock";
 /// Name of the folder in which files grow until they are whole.
 pub(crate) const INCOMING: &str = ".incoming";
 
+/// Owner and group may do everything; what is made inside belongs to the same group.
+const SHARED: u32 = 0o2770;
+
 /// Runs work that waits for a disk on a thread that may.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DoorError> + Send + 'static,
@@ -39,7 +42,9 @@ pub(crate) fn make_shared(folder: &Path) -> io::Result<()> {
         make_shared(parent)?;
     }
     match std::fs::create_dir(folder) {
-        Ok(()) => std::fs::set_permissions(folder, Permissions::from_mode(0o2770)),
+        // Where it is inherited there is nothing to set, which a unit with `RestrictSUIDSGID=` may not.
+        Ok(()) if std::fs::metadata(folder)?.permissions().mode() & 0o7777 == SHARED => Ok(()),
+        Ok(()) => std::fs::set_permissions(folder, Permissions::from_mode(SHARED)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }

@@ -5,6 +5,7 @@
 
 mod interfaces;
 mod key;
+mod lone;
 #[cfg(test)]
 mod tests;
 
@@ -41,12 +42,17 @@ pub fn run(arguments: &SetupArgs) -> Result<(), Fault> {
 
     let capture = folder.join("conf.d").join(CAPTURE_FILE);
     write(&capture, &capture_settings(&chosen))?;
+    let lone = if arguments.lone { lone::settle(&folder)? } else { Vec::new() };
     let (config, _) = check::settings(arguments.config.exists().then_some(&*arguments.config))?;
     done.say(
         "settings",
         capture.display().to_string(),
         format!("{}: watches {}", capture.display(), chosen.join(", ")),
     );
+    for path in lone {
+        let told = format!("{}: this machine is its own centre", path.display());
+        done.say("lone", path.display().to_string(), told);
+    }
     for remark in present.iter().filter(|i| chosen.contains(&i.name)).filter_map(Interface::remark) {
         done.say("remark", remark.clone(), remark);
     }
@@ -160,8 +166,9 @@ fn start(lone: bool, done: &mut Done) -> Result<(), Fault> {
         units.push("taphound-retrain.timer");
     }
     systemctl(&[&["enable", "--quiet"][..], &units[..]].concat())?;
-    // One that runs already is to see its new settings.
-    systemctl(&[&["restart"][..], &units[..]].concat())?;
+    // One that runs already is to see its new settings. Not `restart`: a socket does not start beside a service that runs.
+    systemctl(&[&["stop"][..], &units[..]].concat())?;
+    systemctl(&[&["start"][..], &units[..]].concat())?;
     done.say("units", units.join(" "), format!("enabled and started: {}", units.join(", ")));
     Ok(())
 }

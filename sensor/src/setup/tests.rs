@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::interfaces::{Interface, present};
-use super::{ask, capture_settings, key, sound};
+use super::{ask, capture_settings, key, lone, sound};
 
 #[test]
 fn names_that_no_interface_has_are_refused() {
@@ -82,4 +82,18 @@ fn a_lone_box_keeps_its_key() {
     let public: model::artifact::PublicKey =
         std::fs::read_to_string(keys.join("signing.key.pub")).unwrap().parse().unwrap();
     assert_eq!(public.id().to_string(), made.id);
+}
+
+#[test]
+fn a_lone_box_is_its_own_centre() {
+    let etc = tempfile::tempdir().unwrap();
+    std::fs::create_dir(etc.path().join("conf.d")).unwrap();
+    std::fs::create_dir(etc.path().join("retrain.d")).unwrap();
+    let written = lone::settle(etc.path()).unwrap();
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap().parse::<toml::Table>().unwrap();
+    let [sensor, trainer] = &written[..] else { panic!("{written:?}: the agent is not installed") };
+    assert_eq!(read(sensor)["outbox"]["enabled"].as_bool(), Some(true));
+    assert_eq!(read(trainer)["promote"]["canary_percent"].as_integer(), Some(100));
+    std::fs::create_dir(etc.path().join("sync.d")).unwrap();
+    assert_eq!(lone::settle(etc.path()).unwrap().len(), 3);
 }
